@@ -1,0 +1,75 @@
+"""`hfmap sql`: questions to the database, in SQL."""
+
+from __future__ import annotations
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from itertools import chain
+
+import click
+
+from engine.cli.guard import Guarded
+from engine.cli.options import db_option, reading
+from engine.cli.output import Output
+from engine.cli.rows import FORMATS, Row, write_rows
+from engine.errors import UsageError
+
+PROMISED = ("datasets", "quotes", "spending", "run")
+"""The views and the table that DESIGN promises to people who write SQL; --schema names them first."""
+TIMEOUT_SECONDS = 30.0
+LONGEST_QUERY = 1_000_000
+
+
+@click.command()
+@click.argument("query", metavar="Q", required=False)
+@db_option
+@click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+@click.option("--schema", is_flag=True, help="List the views and tables with their columns.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=TIMEOUT_SECONDS,
+    show_default=True,
+    metavar="SECONDS",
+    help="The most time the query itself may take.",
+)
+def sql(query: str | None, db: str | None, form: str, schema: bool, timeout: float) -> int:
+    """Ask the database a question in SQL; it can only be read.
+
+    Q is one SELECT, or - to read it from stdin. A table shortens long values; json, csv and tsv give them
+    whole. Start from the views datasets, quotes and spending: hfmap sql --schema
+    """
+    output = Output()
+    if (query is None) != schema:
+        raise UsageError(
+            "hfmap sql takes a query, or --schema.",
+            hint="hfmap sql 'select repo_id, likes from datasets limit 5'",
+        )
+    with reading(db) as conn:
+        if query is None:
+            write_rows(output, ("name", "kind", "column", "type"), list(_schema(conn)), form)
+            return 0
+        statement = _read_query() if query == "-" else query
+        columns, batches = Guarded(conn, seconds=timeout).query(statement)
+        write_rows(output, columns, chain.from_iterable(batches), form)
+    return 0
+
+
+def _read_query() -> str:
+    text = sys.stdin.read(LONGEST_QUERY + 1)
+    if len(text) > LONGEST_QUERY:
+        raise UsageError(f"The query on stdin is longer than {LONGEST_QUERY:,} characters.")
+    return text
+
+
+def _schema(conn: sqlite3.Connection) -> Iterator[Row]:
+    listed = conn.execute(
+        # What full-text search keeps for itself is of use to nobody.
+        "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow'"
+        " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    ).fetchall()
+    order = {name: place for place, name in enumerate(PROMISED)}
+    for name, kind in sorted(listed, key=lambda t: (order.get(t[0], len(order)), t[1] != "view", t[0])):
+        for column in conn.execute("SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1", (name,)):
+            yield (name, kind, column[0], column[1])

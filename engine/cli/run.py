@@ -1,0 +1,205 @@
+"""One run from start to end: the lock, the ledger, the pipeline, the passes, and how it all ended."""
+
+from __future__ import annotations
+
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from engine.cli.choose import providers, source
+from engine.cli.output import Output
+from engine.cli.passes import run_passes
+from engine.config import Secrets, Settings
+from engine.errors import (
+    EXIT_BUDGET,
+    EXIT_DONE,
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_KEY,
+    EXIT_PARTIAL,
+    HfmapError,
+)
+from engine.events import Bus, Notice, RunFinished, RunStarted
+from engine.pipeline.sync import Plan, Sync, SyncResult, first_error
+from engine.store.connection import as_store_error, open_passes, prepare
+from engine.store.lock import writing
+from engine.store.records import ResultStage
+from engine.store.runs import Ids, finish_run, put_in_force, start_run
+from taxonomy.model import Taxonomy, load
+
+_OUTCOMES = {
+    EXIT_DONE: "done",
+    EXIT_PARTIAL: "partial",
+    EXIT_BUDGET: "budget",
+    EXIT_INTERRUPTED: "interrupted",
+}
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run's row in the ledger will say."""
+
+    exit_code: int = EXIT_DONE
+    counts: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    usd: float = 0.0
+    page: Path | None = None
+
+
+def run_sync(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> int:
+    """Bring the database and the map up to date; return the exit code.
+
+    Raises:
+        HfmapError: the run could not start, or could not go on.
+    """
+
+    def work(run_id: int, tally: Tally) -> None:
+        taxonomy = load()
+        started = time.monotonic()
+        result = _unwrapped(settings.db, lambda: anyio.run(_sync, settings, secrets, run_id, taxonomy, bus))
+        tally.seconds |= result.seconds | {"sync": time.monotonic() - started}
+        tally.usd = result.usd
+        _count(result, tally)
+        if result.error is None and not result.stopped and not settings.no_map:
+            _draw(settings, secrets, run_id, bus, tally)
+
+    return _run("sync", settings, output, bus, work)
+
+
+def run_map(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> int:
+    """Lay out, name and draw the map from the database alone; return the exit code.
+
+    Raises:
+        HfmapError: there is nothing to draw, or a pass failed.
+    """
+    return _run("map", settings, output, bus, lambda run_id, tally: _draw(settings, secrets, run_id, bus, tally))
+
+
+def _run(command: str, settings: Settings, output: Output, bus: Bus, work: Callable[[int, Tally], None]) -> int:
+    tally = Tally(exit_code=EXIT_FAILED)
+    with writing(settings.db):
+        for version in prepare(settings.db):
+            bus(Notice(f"{settings.db} was brought up to date from version {version}."))
+        with open_passes(settings.db) as conn:
+            run_id = start_run(conn, command, settings.source if command == "sync" else None, settings.as_json())
+        bus(RunStarted(run_id, command, settings.as_json()))
+        try:
+            tally.exit_code = EXIT_DONE
+            work(run_id, tally)
+        except KeyboardInterrupt:
+            tally.exit_code = EXIT_INTERRUPTED
+        except HfmapError as error:
+            tally.exit_code = error.exit_code
+            raise
+        except BaseException:
+            tally.exit_code = EXIT_FAILED
+            raise
+        finally:
+            _finish(settings, run_id, tally, bus)
+    return tally.exit_code
+
+
+def _finish(settings: Settings, run_id: int, tally: Tally, bus: Bus) -> None:
+    outcome = _OUTCOMES.get(tally.exit_code, "failed")
+    with open_passes(settings.db) as conn:
+        finish_run(conn, run_id, outcome=outcome, exit_code=tally.exit_code, counts=tally.counts, seconds=tally.seconds)
+    page = str(tally.page) if tally.page else None
+    bus(RunFinished(run_id, outcome, tally.exit_code, tally.counts, tally.seconds, tally.usd, page))
+
+
+async def _sync(settings: Settings, secrets: Secrets, run_id: int, taxonomy: Taxonomy, bus: Bus) -> SyncResult:
+    async with source(settings, secrets) as (where, fetcher), providers(settings, secrets) as kit:
+        plan = Plan(
+            db=settings.db,
+            run_id=run_id,
+            source=where,
+            fetcher=fetcher,
+            target=settings.target,
+            overshoot=settings.overshoot,
+            refresh=settings.refresh,
+            embedder=kit.embedder,
+            completer=kit.completer,
+            taxonomy=taxonomy,
+            budget=settings.budget,
+        )
+        sync = Sync(plan, bus)
+        with open_passes(settings.db) as conn:
+            spec_ids: dict[ResultStage, int] = {spec.stage: put_in_force(conn, spec) for spec in sync.specs()}
+            ids = Ids.after(conn)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_obey_signals, sync, bus)
+            result = await sync.run(ids, spec_ids)
+            tasks.cancel_scope.cancel()
+        return result
+
+
+async def _obey_signals(sync: Sync, bus: Bus) -> None:
+    """Let the first Ctrl-C (or SIGTERM) drain; let the second stop at once."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        asked = False
+        async for _ in signals:
+            if asked:
+                raise KeyboardInterrupt
+            asked = True
+            bus(
+                Notice(
+                    "Stopping: calls in flight are finished and kept. Press Ctrl-C again to stop at once.", "warning"
+                )
+            )
+            sync.stop()
+
+
+def _unwrapped(db: Path, work: Callable[[], SyncResult]) -> SyncResult:
+    """Run a task group's work; of the errors it may end with, raise the one that counts.
+
+    Raises:
+        KeyboardInterrupt: the user wants to stop at once.
+        HfmapError: an expected error, SQLite's among them.
+    """
+    try:
+        return work()
+    except* KeyboardInterrupt as errors:
+        raise KeyboardInterrupt from errors
+    except* HfmapError as errors:
+        raise first_error(errors) from None
+    except* sqlite3.Error as errors:
+        raise as_store_error(_first(errors), db) from errors
+
+
+def _first(errors: BaseExceptionGroup[sqlite3.Error]) -> Exception:
+    for error in errors.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    raise AssertionError("an exception group is never empty")
+
+
+def _count(result: SyncResult, tally: Tally) -> None:
+    """Take the numbers over, and find the exit code that says most about them."""
+    tally.counts |= {name: count for name, count in result.counts.items() if count}
+    for stage in result.stages:
+        numbers = {"done": stage.done, "failed": stage.failed, "left": stage.left}
+        tally.counts |= {f"{stage.stage}_{name}": count for name, count in numbers.items() if count}
+    fatal = [stage.fatal for stage in result.stages if stage.fatal is not None]
+    codes = {error.exit_code for error in fatal}
+    failed = result.counts["cards_failed"] + sum(stage.failed + stage.left for stage in result.stages)
+    if result.stopped:
+        tally.exit_code = EXIT_INTERRUPTED
+    elif result.error is not None:
+        tally.exit_code = result.error.exit_code
+    elif EXIT_KEY in codes:
+        tally.exit_code = EXIT_KEY
+    elif EXIT_BUDGET in codes:
+        tally.exit_code = EXIT_BUDGET
+    elif failed:
+        tally.exit_code = EXIT_PARTIAL
+
+
+def _draw(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, tally: Tally) -> None:
+    started = time.monotonic()
+    tally.page, usd = run_passes(settings, secrets, run_id, bus, tally.usd)
+    tally.usd += usd
+    tally.seconds["map"] = time.monotonic() - started

@@ -1,0 +1,107 @@
+"""`hfmap sync` and `hfmap map`: their flags, the display, and the way they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from engine.cli.output import Mode, Output
+from engine.cli.progress import Progress
+from engine.config import EMBEDDERS, LLMS, RANKS, Secrets, Settings, load_secrets, load_settings
+from engine.errors import UsageError
+from engine.events import Bus
+
+F = TypeVar("F", bound=Callable[..., Any])
+Work = Callable[[Settings, Secrets, Output, Bus], int]
+
+
+def _flag(name: str, text: str) -> Callable[[F], F]:
+    # None where it is not given, so that the environment and hfmap.toml can speak.
+    return click.option(name, is_flag=True, default=None, help=text)
+
+
+_SHARED = (
+    click.option("--db", metavar="PATH", help="The database. [default: hfmap.sqlite]"),
+    click.option("--out", metavar="DIR", help="Where the page goes. [default: site]"),
+    click.option("--embedder", metavar="NAME", help=f"{', '.join(EMBEDDERS)}. [default: auto]"),
+    click.option("--llm", metavar="NAME", help=f"{', '.join(LLMS)}. [default: auto]"),
+    click.option("--model", metavar="ID", help="Another model of the language model's provider."),
+    click.option("--budget", metavar="USD", help="Stop before more than this is spent."),
+    _flag("--yes", "Do not ask before a run that costs over $1."),
+    _flag("--json", "Write each event as a line of JSON to stdout."),
+    _flag("--quiet", "Say nothing but errors."),
+)
+
+
+def _shared(function: F) -> F:
+    for option in reversed(_SHARED):
+        function = option(function)
+    return function
+
+
+@click.command()
+@click.option("--source", metavar="hub|sample|PATH", help="Where datasets come from. [default: hub]")
+@click.option("--target", metavar="N", help="How many datasets the map holds. [default: 5000]")
+@click.option("--overshoot", metavar="N", help="How many to list. [default: a fifth more, at least 1000 more]")
+@click.option("--rank", metavar="SIGNAL", help=f"{', '.join(RANKS)}. [default: likes]")
+@_flag("--refresh", "Ask for every card again.")
+@_flag("--no-map", "Enrich only; draw no map.")
+@_flag("--dry-run", "Show what is due and what it would cost, and do nothing.")
+@_shared
+def sync(**flags: object) -> int:
+    """Bring the database and the map up to date.
+
+    Only what is new or changed is done; run it again after an interruption and it goes on. Without any key:
+    hfmap sync --source sample
+    """
+    settings = load_settings(flags)
+    check_source(settings)
+    from engine.cli.run import run_sync  # noqa: PLC0415 - the whole pipeline hangs on it
+
+    return _run(run_sync, settings)
+
+
+@click.command("map")
+@_shared
+def map_(**flags: object) -> int:
+    """Draw the map again from the database alone."""
+    settings = load_settings(flags)
+    from engine.cli.run import run_map  # noqa: PLC0415 - the passes hang on it
+
+    return _run(run_map, settings)
+
+
+def _run(work: Work, settings: Settings) -> int:
+    secrets = load_secrets()
+    mode: Mode = "json" if settings.json else "quiet" if settings.quiet else "human"
+    output = Output(mode, redact=secrets.redact)
+    progress = Progress(output)
+    try:
+        with progress:
+            code = work(settings, secrets, output, Bus(progress))
+    finally:
+        # What failed is listed also where an error ended the run.
+        progress.close_words()
+    return code
+
+
+def check_source(settings: Settings) -> None:
+    """Refuse a source that is neither known by name nor there as a file or folder.
+
+    Raises:
+        UsageError: with the nearest known name.
+    """
+    source = settings.source
+    if source in {"hub", "sample"} or Path(source).expanduser().exists():
+        return
+    near = get_close_matches(source.lower(), ("hub", "sample"), 1)
+    raise UsageError(
+        f"source is '{source}' (from {settings.origin('source')}): no such file or folder.",
+        hint=f"did you mean '{near[0]}'?"
+        if near
+        else "take hub, sample, or a folder of .md, a .jsonl[.gz] or a .parquet.",
+    )

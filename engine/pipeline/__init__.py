@@ -1,0 +1,1 @@
+"""The stages of a sync and how they are joined."""

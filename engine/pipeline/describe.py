@@ -1,0 +1,32 @@
+"""What the listing and the card together say of a dataset, with the display buckets of the map."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from engine.sources.base import Entry
+from engine.sources.card import metadata, pretty_name
+from engine.store.records import Described
+from taxonomy import buckets
+
+
+def describe(entry: Entry, declared: Mapping[str, Any]) -> Described:
+    """Merge an entry with what its card's front matter declares."""
+    found = metadata(entry, declared)
+    licenses = found.get("license", ())
+    tasks = found.get("task_categories", ())
+    return Described(
+        pretty_name=pretty_name(entry, declared),
+        license=licenses[0] if licenses else None,
+        metadata=found,
+        license_family=buckets.license_family(licenses[0] if licenses else None),
+        size_category=buckets.size_category(found.get("size_categories", ())),
+        language=buckets.language_label(
+            found.get("languages", ()),
+            multilinguality=found.get("multilinguality", ()),
+            task_categories=tasks,
+        ),
+        task_category=buckets.task_label(tasks),
+        modality=buckets.modality_label(found.get("modalities", ()), tasks),
+    )

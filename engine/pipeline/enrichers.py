@@ -1,0 +1,230 @@
+"""What each enrichment asks of its provider, and what becomes of the answer. One class a kind of enrichment."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio.to_thread
+
+from engine.errors import BadAnswerError
+from engine.pipeline.service import Service
+from engine.pipeline.work import Work
+from engine.providers.base import Completer, Completion, Prompt
+from engine.store.records import FieldRow, ResultKey, extraction, summarized
+from engine.store.runs import Spec
+from engine.store.writer import Statement
+from engine.usage import Usage
+from taxonomy import prompt, rules
+from taxonomy.fingerprint import RULES, rules_digest
+from taxonomy.model import Taxonomy
+from taxonomy.summaries import parse_summary, trim_summary
+from taxonomy.validate import Parsed, merge, parse_extraction
+from taxonomy.values import Extraction, json_value
+
+EXTRACT_CHARS = 6_000
+SUMMARIZE_CHARS = 4_000
+"""Characters of a body that are sent (the published map's)."""
+
+EXTRACT_TOKENS = 2_000
+"""Room for eight fields with quotes of 25 words, about 600 tokens in English and three times that in other scripts."""
+
+SUMMARY_TOKENS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Enriched:
+    """What is to be stored for one card; `rows` makes the statements once the result has its number."""
+
+    call_id: int | None
+    fields: tuple[FieldRow, ...] = ()
+    summary: str | None = None
+    problem: str | None = None
+
+    def rows(self, key: ResultKey) -> tuple[Statement, ...]:
+        """Make the statements that store this."""
+        if self.summary is not None:
+            return summarized(key, self.summary, self.problem)
+        return extraction(key, self.fields)
+
+
+class Enricher(Protocol):
+    """One kind of enrichment of single cards."""
+
+    spec: Spec
+
+    async def enrich(self, work: Work, service: Service) -> Enriched:
+        """Enrich one card, calling its provider through `service`.
+
+        Raises:
+            HfmapError: it could not be done.
+        """
+
+
+def digest(text: str) -> str:
+    """Name a prompt in a specification."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def field_rows(values: Extraction, offset: int) -> tuple[FieldRow, ...]:
+    """Make rows of an extraction whose quotes were located in a text that begins at `offset` in the stored card."""
+    return tuple(
+        FieldRow(
+            field=name,
+            value=json_value(v),
+            quote=v.quote,
+            verified=v.verified,
+            quote_start=None if v.quote_start is None else v.quote_start + offset,
+            quote_end=None if v.quote_end is None else v.quote_end + offset,
+            confidence=v.confidence,
+            problem=v.problem,
+        )
+        for name, v in values.items()
+    )
+
+
+async def ask(completer: Completer, question: Prompt) -> tuple[Completion, Usage]:
+    """Ask once; return the answer with the tokens it cost, as a `Service` wants it."""
+    answer = await completer.complete(question)
+    return answer, answer.usage
+
+
+def most_tokens(completer: Completer, question: Prompt) -> Usage:
+    """Return the most tokens a question can use, all of its input counted as written to the cache, the dearest."""
+    return Usage(cache_write=question.most_input, output=question.max_tokens + completer.headroom)
+
+
+class ModelExtractor:
+    """Asks a model for all fields of a card; asks once more for those it got wrong."""
+
+    def __init__(self, completer: Completer, taxonomy: Taxonomy) -> None:
+        self._completer = completer
+        self._taxonomy = taxonomy
+        self._system = prompt.extraction_system(taxonomy)
+        self._schema = prompt.extraction_schema(taxonomy)
+        self.spec = Spec(
+            "extract",
+            completer.provider,
+            completer.model,
+            {
+                **completer.parameters,
+                "taxonomy": taxonomy.digest,
+                "prompt": digest(self._system),
+                "characters": EXTRACT_CHARS,
+            },
+        )
+
+    async def enrich(self, work: Work, service: Service) -> Enriched:
+        """Extract the fields of one card; see `Enricher`."""
+        sent = work.card.text[:EXTRACT_CHARS]
+        question = Prompt(self._system, prompt.card_message(sent), EXTRACT_TOKENS, self._schema)
+        answer, call_id = await self._call(question, service)
+        parsed = parse_extraction(answer, self._taxonomy, sent)
+        if parsed.problems:
+            parsed, call_id = await self._repair(question, answer, parsed, sent, service)
+        return Enriched(call_id, fields=field_rows(parsed.values, work.offset))
+
+    async def _repair(
+        self, question: Prompt, answer: str, parsed: Parsed, sent: str, service: Service
+    ) -> tuple[Parsed, int | None]:
+        again = Prompt(
+            self._system,
+            prompt.repair_message(parsed.problems, self._taxonomy),
+            EXTRACT_TOKENS,
+            prompt.repair_schema(parsed.problems, self._taxonomy),
+            earlier=(question.user, answer if answer.strip() else "(empty)"),
+        )
+        repaired, call_id = await self._call(again, service)
+        parsed = merge(parsed, parse_extraction(repaired, self._taxonomy, sent))
+        if all(value.value is None for value in parsed.values.values()):
+            raise BadAnswerError("the model's answers, also the second one, hold no valid field")
+        return parsed, call_id
+
+    async def _call(self, question: Prompt, service: Service) -> tuple[str, int | None]:
+        try:
+            answer, call_id = await service.call(
+                "extract", 1, most_tokens(self._completer, question), lambda: ask(self._completer, question)
+            )
+        except BadAnswerError:
+            # An empty answer is repaired like any other that lacks its fields.
+            return "", None
+        return answer.text, call_id
+
+
+class ModelSummarizer:
+    """Asks a model for the one-line summary; asks once more if it breaks the rules, then trims."""
+
+    def __init__(self, completer: Completer) -> None:
+        self._completer = completer
+        self._system = prompt.summary_system()
+        self._schema = prompt.summary_schema()
+        self.spec = Spec(
+            "summarize",
+            completer.provider,
+            completer.model,
+            {**completer.parameters, "prompt": digest(self._system), "characters": SUMMARIZE_CHARS},
+        )
+
+    async def enrich(self, work: Work, service: Service) -> Enriched:
+        """Summarize one card; see `Enricher`."""
+        question = Prompt(
+            self._system, prompt.card_message(work.card.text[:SUMMARIZE_CHARS]), SUMMARY_TOKENS, self._schema
+        )
+        answer, call_id = await self._call(question, service)
+        text, problem = parse_summary(answer)
+        if problem is not None:
+            again = Prompt(
+                self._system,
+                prompt.summary_repair_message(problem),
+                SUMMARY_TOKENS,
+                self._schema,
+                earlier=(question.user, answer if answer.strip() else "(empty)"),
+            )
+            repaired, call_id = await self._call(again, service)
+            second, still = parse_summary(repaired)
+            text = second if second is not None else text
+            if text is None:
+                raise BadAnswerError(f"the model wrote no summary: {still or problem}")
+            if second is None or still is not None:
+                return Enriched(call_id, summary=trim_summary(text), problem=f"{still or problem}; trimmed")
+            return Enriched(call_id, summary=text, problem=f"asked again ({problem})")
+        if text is None:
+            raise BadAnswerError("the model wrote no summary")
+        return Enriched(call_id, summary=text)
+
+    async def _call(self, question: Prompt, service: Service) -> tuple[str, int | None]:
+        try:
+            answer, call_id = await service.call(
+                "summarize",
+                1,
+                most_tokens(self._completer, question),
+                lambda: ask(self._completer, question),
+            )
+        except BadAnswerError:
+            return "", None
+        return answer.text, call_id
+
+
+class RulesExtractor:
+    """Fills the fields by rules, without a model."""
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        self._taxonomy = taxonomy
+        self.spec = Spec("extract", "local", RULES, {"taxonomy": taxonomy.digest, "rules": rules_digest()})
+
+    async def enrich(self, work: Work, service: Service) -> Enriched:  # noqa: ARG002
+        """Extract the fields of one card; see `Enricher`."""
+        values = await anyio.to_thread.run_sync(rules.extract, work.card, self._taxonomy)
+        return Enriched(None, fields=field_rows(values, work.offset))
+
+
+class RulesSummarizer:
+    """Picks and trims the sentence that says best what the records are, without a model."""
+
+    def __init__(self) -> None:
+        self.spec = Spec("summarize", "local", RULES, {"rules": rules_digest()})
+
+    async def enrich(self, work: Work, service: Service) -> Enriched:  # noqa: ARG002
+        """Summarize one card; see `Enricher`."""
+        return Enriched(None, summary=await anyio.to_thread.run_sync(rules.summarize, work.card))

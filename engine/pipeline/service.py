@@ -1,0 +1,112 @@
+"""A provider's calls at its stages: paid for within the budget and entered into the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import anyio
+
+from engine.errors import HfmapError, ProviderError
+from engine.events import Bus, CallFinished, Stage
+from engine.pipeline.budget import Budget
+from engine.pipeline.caller import Caller
+from engine.providers.prices import Price
+from engine.store.records import CallRow, call_made
+from engine.store.runs import Ids
+from engine.store.writer import Writer
+from engine.usage import Usage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where the calls of a run are entered."""
+
+    run_id: int
+    ids: Ids
+    writer: Writer
+    bus: Bus
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One model of one provider. Local providers have no caller: they are neither limited nor entered."""
+
+    provider: str
+    model: str
+    price: Price
+    budget: Budget
+    ledger: Ledger
+    caller: Caller | None
+
+    @property
+    def fatal(self) -> HfmapError | None:
+        """What made calling pointless, if anything."""
+        return self.caller.breaker.fatal if self.caller else None
+
+    async def call(
+        self, stage: Stage, items: int, most: Usage, ask: Callable[[], Awaitable[tuple[T, Usage]]]
+    ) -> tuple[T, int | None]:
+        """Make one call, as often as it takes.
+
+        Args:
+            stage: whose call it is.
+            items: how many cards it is for.
+            most: the most tokens it can use.
+            ask: makes the call once.
+
+        Returns:
+            The answer, and the number of the call in the ledger (None for local providers).
+
+        Raises:
+            BudgetReachedError: the call might exceed the budget; it was not made.
+            ProviderError: it failed for good, or too often.
+        """
+        if self.caller is None:
+            return (await ask())[0], None
+        async with self.budget.reserve(self.price.usd(most)) as reservation:
+            self.caller.breaker.check()
+            started = anyio.current_time()
+            usage, attempts, outcome = Usage(), 1, "interrupted"
+            try:
+                (answer, usage), attempts = await self.caller.call(stage, ask)
+                outcome = "done"
+            except ProviderError as error:
+                usage, attempts, outcome = error.usage or Usage(), error.attempts, _outcome(error)
+                raise
+            finally:
+                usd = self.price.usd(usage)
+                reservation.settle(usd)
+                seconds = round(anyio.current_time() - started, 3)
+                call_id = await self._enter(stage, items, usage, usd, seconds, attempts - 1, outcome)
+        return answer, call_id
+
+    async def _enter(
+        self, stage: Stage, items: int, usage: Usage, usd: float, seconds: float, retries: int, outcome: str
+    ) -> int:
+        call_id = self.ledger.ids.next_call()
+        row = CallRow(
+            call_id,
+            self.ledger.run_id,
+            stage,
+            self.provider,
+            self.model,
+            items,
+            usage,
+            usd,
+            seconds,
+            retries,
+            outcome,
+        )
+        with anyio.CancelScope(shield=True):
+            await self.ledger.writer.post(call_made(row))
+        self.ledger.bus(CallFinished(stage, self.provider, self.model, items, usage, usd, seconds, retries, outcome))
+        return call_id
+
+
+def _outcome(error: ProviderError) -> str:
+    """Name an error for the ledger: RefusedError is "refused"."""
+    return type(error).__name__.removesuffix("Error").lower()

@@ -1,0 +1,206 @@
+"""The picture of a sync, as code: list, download and store cards, and enrich those on the map as they come.
+
+source ──▶ Intake (8 workers) ──▶ store ──▶ admit ──┬─▶ embed      (batches, one at a time)
+                                                    ├─▶ extract    ┐ one limit for both
+                                                    └─▶ summarize  ┘
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+from engine.errors import HfmapError
+from engine.events import Bus, Notice
+from engine.pipeline.budget import Budget
+from engine.pipeline.caller import Caller
+from engine.pipeline.cards import WORKERS, Intake
+from engine.pipeline.enrich import CardStage, EmbedStage, Stage, StageContext, StageState
+from engine.pipeline.enrichers import (
+    Enricher,
+    ModelExtractor,
+    ModelSummarizer,
+    RulesExtractor,
+    RulesSummarizer,
+)
+from engine.pipeline.membership import Membership
+from engine.pipeline.service import Ledger, Service
+from engine.pipeline.work import work_for
+from engine.providers.base import Completer, Embedder
+from engine.providers.prices import price_of
+from engine.sources.base import CardFetcher, Source
+from engine.sources.card import Card, parse_card
+from engine.store.connection import open_async
+from engine.store.reads import Reader
+from engine.store.records import ResultStage, admitted
+from engine.store.runs import Ids, Spec
+from engine.store.writer import Writer
+from taxonomy.model import Taxonomy
+
+MODEL_CALLS = 12
+"""Calls to the language model at once, extraction and summaries together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a sync is to do. `completer` is None where fields and summaries come from rules."""
+
+    db: Path
+    run_id: int
+    source: Source
+    fetcher: CardFetcher | None
+    target: int
+    overshoot: int
+    refresh: bool
+    embedder: Embedder
+    completer: Completer | None
+    taxonomy: Taxonomy
+    budget: float | None
+
+
+@dataclass(slots=True)
+class SyncResult:
+    """How a sync ended. `stages` holds what each was due, did and left; `error` is why listing stopped, if it did."""
+
+    counts: Counter[str]
+    stages: list[StageState]
+    usd: float = 0.0
+    error: HfmapError | None = None
+    stopped: bool = False
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class Sync:
+    """One sync. Call `run` once; `stop` from another task ends it early and keeps all that was done."""
+
+    def __init__(self, plan: Plan, bus: Bus) -> None:
+        self._plan = plan
+        self._bus = bus
+        self._stopping = anyio.Event()
+        self._intake_scope = anyio.CancelScope()
+        self._stages: dict[ResultStage, Stage] = {}
+        embedder = plan.embedder
+        self._embed_spec = Spec("embed", embedder.provider, embedder.model, dict(embedder.parameters))
+        self._enrichers: tuple[Enricher, Enricher] = (
+            (ModelExtractor(plan.completer, plan.taxonomy), ModelSummarizer(plan.completer))
+            if plan.completer is not None
+            else (RulesExtractor(plan.taxonomy), RulesSummarizer())
+        )
+
+    def stop(self) -> None:
+        """Start nothing new; let calls in flight finish and be stored."""
+        self._stopping.set()
+        self._intake_scope.cancel()
+
+    async def run(self, ids: Ids, spec_ids: dict[ResultStage, int]) -> SyncResult:
+        """Run the whole pipeline.
+
+        Args:
+            ids: row numbers to continue from.
+            spec_ids: the numbers of the specifications that `specs` returned.
+
+        Raises:
+            sqlite3.Error: the database cannot be written.
+        """
+        plan = self._plan
+        budget = Budget(plan.budget)
+        result = SyncResult(Counter(), [])
+        async with (
+            open_async(plan.db) as writing,
+            open_async(plan.db) as reading,
+            anyio.create_task_group() as outer,
+        ):
+            writer, reader = Writer(writing), Reader(reading)
+            await outer.start(writer.run)
+            try:
+                ledger = Ledger(plan.run_id, ids, writer, self._bus)
+                context = StageContext(plan.run_id, ids, writer, self._bus, self._stopping)
+                self._stages = self._make_stages(ledger, budget, context, spec_ids)
+                result.stages = [stage.state for stage in self._stages.values()]
+                intake = Intake(
+                    run_id=plan.run_id,
+                    source=plan.source,
+                    fetcher=plan.fetcher,
+                    caller=Caller("the Hub", at_once=anyio.CapacityLimiter(WORKERS), bus=self._bus, stage="card"),
+                    ids=ids,
+                    writer=writer,
+                    reader=reader,
+                    bus=self._bus,
+                    refresh=plan.refresh,
+                    counts=result.counts,
+                    admit=lambda members, cards: self._admit(writer, reader, members, cards),
+                    membership=Membership(plan.target),
+                )
+                await self._flow(intake, result)
+            finally:
+                writer.close()
+        result.usd = budget.spent
+        result.stopped = self._stopping.is_set()
+        return result
+
+    async def _flow(self, intake: Intake, result: SyncResult) -> None:
+        plan, started = self._plan, time.monotonic()
+        async with anyio.create_task_group() as tasks:
+            for stage in self._stages.values():
+                stage.start(tasks)
+            try:
+                with self._intake_scope:
+                    await intake.run(max(plan.target, plan.overshoot))
+            except* HfmapError as errors:
+                # What was listed before is on the map and stays due; the stages still work it off.
+                result.error = first_error(errors)
+                self._bus(Notice(str(result.error), "error"))
+            finally:
+                for stage in self._stages.values():
+                    stage.close()
+            result.seconds["cards"] = time.monotonic() - started
+        result.seconds["enrich"] = time.monotonic() - started
+
+    async def _admit(self, writer: Writer, reader: Reader, members: Sequence[int], cards: dict[int, Card]) -> None:
+        """Put datasets on the map and queue what the database says is still to do for them."""
+        await writer.write(admitted(members, self._plan.run_id))
+        for due in await reader.due(members):
+            card = cards.get(due.dataset_id)
+            if card is None:
+                card = parse_card(await reader.card_text(due.dataset_id))
+            await self._stages[due.stage].put(work_for(due.dataset_id, due.repo_id, due.input_hash, card))
+
+    def specs(self) -> list[Spec]:
+        """Return the specification of each stage, before anything runs."""
+        return [self._embed_spec, *(enricher.spec for enricher in self._enrichers)]
+
+    def _make_stages(
+        self, ledger: Ledger, budget: Budget, context: StageContext, spec_ids: dict[ResultStage, int]
+    ) -> dict[ResultStage, Stage]:
+        plan = self._plan
+        embedding = self._service(plan.embedder, anyio.CapacityLimiter(1), ledger, budget, "embed")
+        completing = self._service(plan.completer, anyio.CapacityLimiter(MODEL_CALLS), ledger, budget, "extract")
+        state = StageState("embed", self._embed_spec, spec_ids["embed"])
+        stages: dict[ResultStage, Stage] = {"embed": EmbedStage(state, context, embedding, plan.embedder)}
+        for enricher in self._enrichers:
+            state = StageState(enricher.spec.stage, enricher.spec, spec_ids[enricher.spec.stage])
+            workers = MODEL_CALLS if plan.completer is not None else 1
+            stages[state.stage] = CardStage(state, context, completing, enricher, workers)
+        return stages
+
+    def _service(
+        self, provider: Embedder | Completer | None, at_once: anyio.CapacityLimiter, ledger: Ledger, budget: Budget,
+        stage: ResultStage,
+    ) -> Service:  # fmt: skip
+        if provider is None or not provider.paid:
+            name, model = (provider.provider, provider.model) if provider else ("local", "rules")
+            return Service(name, model, price_of(model, paid=False), budget, ledger, None)
+        caller = Caller(provider.provider, at_once=at_once, bus=self._bus, stage=stage)
+        return Service(provider.provider, provider.model, price_of(provider.model), budget, ledger, caller)
+
+
+def first_error(errors: BaseExceptionGroup[HfmapError]) -> HfmapError:
+    """Return the first error of a group, however deep it lies."""
+    for error in errors.exceptions:
+        return first_error(error) if isinstance(error, BaseExceptionGroup) else error
+    raise AssertionError("an exception group is never empty")

@@ -1,0 +1,1 @@
+"""Services and local code that embed, extract and summarize."""

@@ -1,0 +1,129 @@
+"""Anthropic: one message a call, with structured output and a cached system prompt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from engine.errors import (
+    BadAnswerError,
+    KeyRefusedError,
+    ProviderError,
+    QuotaError,
+    RefusedError,
+    TransientError,
+)
+from engine.providers.base import Completion, Prompt
+from engine.providers.http import retry_after, short
+from engine.usage import Usage
+
+EXTRACTION_MODEL = "claude-haiku-4-5-20251001"
+"""The published map's model for extraction and summaries."""
+
+NAMING_MODEL = "claude-sonnet-5-5"
+"""Topic names: the live successor of the published map's claude-sonnet-4-20250514, retired on 15 June 2026."""
+
+NOT_THINKING = ("claude-haiku-4-5",)
+"""Models that answer without thinking unless asked to."""
+
+THINKING_TOKENS = 4_000
+"""Room for the thinking of later models, which is on by default and counts toward max_tokens."""
+
+TIMEOUT = 40.0
+"""Seconds for one answer of a few hundred tokens; it usually takes one to five. A hung call is better made anew."""
+
+
+class AnthropicCompleter:
+    """Answers prompts with one of Anthropic's models."""
+
+    provider = "anthropic"
+    paid = True
+
+    def __init__(self, api_key: str, *, base_url: str, model: str, connections: int) -> None:
+        import anthropic  # noqa: PLC0415
+        import httpx2  # noqa: PLC0415
+
+        self.model = model
+        self.headroom = 0 if model.startswith(NOT_THINKING) else THINKING_TOKENS
+        self._anthropic = anthropic
+        self._client = anthropic.AsyncAnthropic(
+            api_key=api_key,
+            base_url=base_url,
+            max_retries=0,  # retried in one place, engine.pipeline.service
+            timeout=TIMEOUT,
+            http_client=anthropic.DefaultAsyncHttpxClient(
+                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+            ),
+        )
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Nothing beyond the model: temperature is not sent, since the 5.5 models refuse it."""
+        return {}
+
+    async def complete(self, prompt: Prompt) -> Completion:
+        """Answer one prompt; see `Completer`."""
+        request: dict[str, Any] = {
+            "model": self.model,
+            "max_tokens": prompt.max_tokens + self.headroom,
+            "system": [{"type": "text", "text": prompt.system, "cache_control": {"type": "ephemeral"}}],
+            "messages": [
+                {"role": "assistant" if turn % 2 else "user", "content": text}
+                for turn, text in enumerate((*prompt.earlier, prompt.user))
+            ],
+        }
+        if prompt.schema is not None:
+            request["output_config"] = {"format": {"type": "json_schema", "schema": dict(prompt.schema)}}
+        errors = self._anthropic
+        try:
+            message = await self._client.messages.create(**request)
+        except errors.APIStatusError as error:
+            raise _status_error(error) from error
+        except (errors.APIConnectionError, errors.APIResponseValidationError, json.JSONDecodeError) as error:
+            raise TransientError(f"Anthropic did not answer: {short(error)}") from error
+        except errors.AnthropicError as error:
+            raise ProviderError(f"Anthropic cannot be asked: {short(error)}") from error
+        return self._completion(message)
+
+    def _completion(self, message: Any) -> Completion:
+        # A proxy's HTML page or another shape of JSON arrives here as an object without the parts of a message.
+        content = getattr(message, "content", None)
+        if not isinstance(content, list):
+            raise TransientError("Anthropic's answer is not a message")
+        counted = getattr(message, "usage", None)
+        usage = Usage(
+            input=getattr(counted, "input_tokens", 0) or 0,
+            output=getattr(counted, "output_tokens", 0) or 0,
+            cache_write=getattr(counted, "cache_creation_input_tokens", 0) or 0,
+            cache_read=getattr(counted, "cache_read_input_tokens", 0) or 0,
+        )
+        if message.stop_reason == "refusal":
+            raise RefusedError("the model declined to answer", usage=usage)
+        text = "".join(block.text for block in content if getattr(block, "type", None) == "text")
+        if not text.strip():
+            raise BadAnswerError("the model's answer is empty", usage=usage)
+        return Completion(text, "length" if message.stop_reason == "max_tokens" else "end", usage)
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._client.close()
+
+
+def _status_error(error: Any) -> ProviderError:
+    status: int = error.status_code
+    text = short(error.message)
+    if status in (401, 403):
+        return KeyRefusedError(
+            f"Anthropic refuses the key in ANTHROPIC_API_KEY (HTTP {status}).",
+            hint="Set a valid key, or work without: --llm local.",
+        )
+    if status == 402 or (status == 400 and "credit balance" in text.lower()):
+        return QuotaError("The Anthropic account has no credit left.", hint="Add credit, or work without: --llm local.")
+    if status in (408, 409, 429) or status >= 500:
+        return TransientError(
+            f"Anthropic answered HTTP {status}",
+            retry_after=retry_after(error.response.headers),
+            limited=status in (429, 529),
+        )
+    return ProviderError(f"Anthropic answered HTTP {status}: {text}")

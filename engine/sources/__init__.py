@@ -1,0 +1,1 @@
+"""Where datasets come from: the Hub, files, the sample that ships with hfmap."""

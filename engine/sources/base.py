@@ -1,0 +1,81 @@
+"""What a source of datasets has to say for itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+MAX_CARD_BYTES = 2_000_000
+"""Longer cards are cut here: the longest on the Hub are generated tables, not descriptions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One dataset as a listing gives it. Times are ISO-8601 UTC text.
+
+    `card` is set by sources that hold the cards themselves; others are asked with `CardFetcher`.
+    """
+
+    repo_id: str
+    author: str | None = None
+    likes: int | None = None
+    downloads: int | None = None
+    downloads_all_time: int | None = None
+    trending_score: float | None = None
+    created_at: str | None = None
+    last_modified: str | None = None
+    sha: str | None = None
+    gated: str | None = None
+    private: bool = False
+    disabled: bool = False
+    tags: tuple[str, ...] = ()
+    card_data: Mapping[str, Any] = field(default_factory=dict)
+    url: str | None = None
+    card: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """The id without its author."""
+        return self.repo_id.rpartition("/")[2]
+
+
+class Source(Protocol):
+    """A ranked list of datasets."""
+
+    name: str
+
+    def chunks(self, limit: int) -> AsyncIterator[Sequence[Entry]]:
+        """Yield the first `limit` datasets in rank order, some at a time.
+
+        Raises:
+            SourceError: the list cannot be read.
+            KeyRefusedError: the list may not be read with this token.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The answer to asking for one card.
+
+    `status` is "ok" (with `raw`), "unchanged" (the ETag still holds), or the reason there is none: "missing",
+    "gated", "private", "disabled". `moved_to` is the repository's new id where it was renamed.
+    """
+
+    status: str
+    raw: bytes | None = None
+    etag: str | None = None
+    reason: str | None = None
+    moved_to: str | None = None
+
+
+class CardFetcher(Protocol):
+    """Asks for single cards."""
+
+    async def fetch(self, entry: Entry, etag: str | None) -> Fetched:
+        """Ask for a card, once; with `etag`, only if it has changed.
+
+        Raises:
+            TransientError: trying again may help.
+            SourceError: it will not.
+        """

@@ -1,0 +1,259 @@
+"""The Hub: its listing through huggingface_hub, its cards by plain HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+import httpx
+
+from engine.errors import KeyRefusedError, SourceError, TransientError
+from engine.sources.base import MAX_CARD_BYTES, Entry, Fetched
+from engine.store.clock import iso_utc
+
+EXPAND = (
+    "author", "sha", "lastModified", "createdAt", "likes", "downloads", "downloadsAllTime", "trendingScore", "tags",
+    "gated", "private", "disabled", "cardData", "description",
+)  # fmt: skip
+"""What is asked of each dataset. Left out is `siblings`, the list of files, larger than all the rest."""
+
+CHUNK = 250
+"""Datasets handed over at a time; a page of the listing holds up to 1,000."""
+
+CARD_SECONDS = 20.0
+"""The longest a card may take from request to last byte. A body that never ends is cut off here."""
+
+
+class HubListing:
+    """Lists datasets by `rank` ("likes", "downloads" or "trending_score"), best first.
+
+    `token` is sent to `endpoint` alone.
+    """
+
+    name = "hub"
+
+    def __init__(self, endpoint: str, token: str | None, rank: str) -> None:
+        self._endpoint = endpoint
+        self._token = token
+        self._rank = rank
+
+    async def chunks(self, limit: int) -> AsyncIterator[Sequence[Entry]]:
+        """Yield datasets in rank order; the library runs on a thread of its own."""
+        send, receive = anyio.create_memory_object_stream[Sequence[Entry]](4)
+        stop = threading.Event()
+
+        def produce() -> None:
+            for chunk in self._pages(limit):
+                if stop.is_set():
+                    return
+                anyio.from_thread.run(send.send, chunk)
+
+        async def run() -> None:
+            async with send:
+                # abandon_on_cancel: a listing request in flight must not hold up Ctrl-C.
+                await anyio.to_thread.run_sync(produce, abandon_on_cancel=True)
+
+        async with anyio.create_task_group() as tasks, receive:
+            tasks.start_soon(run)
+            try:
+                async for chunk in receive:
+                    yield chunk
+            finally:
+                stop.set()
+                tasks.cancel_scope.cancel()
+
+    def _pages(self, limit: int) -> Iterator[list[Entry]]:
+        import httpx2  # noqa: PLC0415
+        from huggingface_hub import HfApi  # noqa: PLC0415
+        from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled  # noqa: PLC0415
+
+        api = HfApi(endpoint=self._endpoint, token=self._token or False)
+        chunk: list[Entry] = []
+        try:
+            listing = api.list_datasets(sort=self._rank, limit=limit, expand=list(EXPAND))  # type: ignore[arg-type]
+            for info in listing:
+                chunk.append(to_entry(info, self._endpoint))
+                if len(chunk) == CHUNK:
+                    yield chunk
+                    chunk = []
+        except HfHubHTTPError as error:
+            raise self._http_error(error.response.status_code) from error
+        except OfflineModeIsEnabled as error:
+            raise SourceError(
+                "The Hub cannot be listed: HF_HUB_OFFLINE is set.",
+                hint="Unset it, or use `--source sample` or a file.",
+            ) from error
+        except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
+            raise SourceError(
+                f"The listing at {self._endpoint} cannot be read: {_reason(error)}.",
+                hint="Check the network and HF_ENDPOINT, or work offline: hfmap sync --source sample.",
+            ) from error
+        if chunk:
+            yield chunk
+
+    def _http_error(self, status: int) -> SourceError | KeyRefusedError:
+        if status in (401, 403):
+            return KeyRefusedError(
+                f"The Hub at {self._endpoint} refuses the token in HF_TOKEN (HTTP {status}).",
+                hint="Set a valid token, or unset HF_TOKEN: public datasets need none.",
+            )
+        return SourceError(
+            f"The Hub at {self._endpoint} answered the listing with HTTP {status}.",
+            hint="Run the same command again later; what is stored is kept.",
+        )
+
+
+def to_entry(info: Any, endpoint: str) -> Entry:
+    """Make an entry of huggingface_hub's DatasetInfo, whose attributes may be missing or of another type."""
+    gated = getattr(info, "gated", None)
+    card_data = getattr(info, "card_data", None)
+    repo_id = str(info.id)
+    tags = getattr(info, "tags", None)
+    return Entry(
+        repo_id=repo_id,
+        author=_text(getattr(info, "author", None)) or (repo_id.partition("/")[0] if "/" in repo_id else None),
+        likes=_count(getattr(info, "likes", None)),
+        downloads=_count(getattr(info, "downloads", None)),
+        downloads_all_time=_count(getattr(info, "downloads_all_time", None)),
+        trending_score=_number(getattr(info, "trending_score", None)),
+        created_at=iso_utc(info.created_at) if getattr(info, "created_at", None) else None,
+        last_modified=iso_utc(info.last_modified) if getattr(info, "last_modified", None) else None,
+        sha=_text(getattr(info, "sha", None)),
+        gated=gated if isinstance(gated, str) else ("auto" if gated else None),
+        private=bool(getattr(info, "private", False)),
+        disabled=bool(getattr(info, "disabled", False)),
+        tags=tuple(t for t in tags if isinstance(t, str)) if isinstance(tags, list) else (),
+        card_data=card_data.to_dict() if card_data is not None else {},
+        url=dataset_url(endpoint, repo_id),
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62 else None
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def dataset_url(endpoint: str, repo_id: str) -> str:
+    """Return the address of a dataset's page."""
+    return f"{endpoint}/datasets/{quote(repo_id, safe='/')}"
+
+
+class HubCards:
+    """Asks the Hub for READMEs, at most as often as its caller does; redirects are followed.
+
+    The token goes to the endpoint's own host only: httpx drops the Authorization header when a redirect leads
+    elsewhere, as the Hub's do for files on its CDN.
+    """
+
+    def __init__(self, endpoint: str, token: str | None, *, connections: int) -> None:
+        headers = {"User-Agent": "hfmap", "Accept-Encoding": "gzip, deflate"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        self._endpoint = endpoint
+        self._client = httpx.AsyncClient(
+            headers=headers,
+            follow_redirects=True,
+            timeout=httpx.Timeout(CARD_SECONDS, connect=10),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        )
+
+    async def fetch(self, entry: Entry, etag: str | None) -> Fetched:
+        """Ask for a card; see `CardFetcher`."""
+        url = f"{self._endpoint}/datasets/{quote(entry.repo_id, safe='/')}/resolve/main/README.md"
+        headers = {"If-None-Match": etag} if etag else {}
+        try:
+            with anyio.fail_after(CARD_SECONDS):
+                async with self._client.stream("GET", url, headers=headers) as response:
+                    return await self._answer(entry, response)
+        except TimeoutError as error:
+            raise TransientError(f"the card did not arrive within {CARD_SECONDS:.0f} s") from error
+        except (httpx.TransportError, httpx.DecodingError, httpx.TooManyRedirects) as error:
+            raise TransientError(_reason(error)) from error
+        except (httpx.InvalidURL, httpx.HTTPError) as error:
+            raise SourceError(f"the card's address cannot be asked: {_reason(error)}") from error
+
+    async def _answer(self, entry: Entry, response: httpx.Response) -> Fetched:
+        status = response.status_code
+        new_etag = response.headers.get("X-Linked-ETag") or response.headers.get("ETag")
+        if status == 200:
+            if "text/html" in response.headers.get("Content-Type", ""):
+                raise TransientError("the Hub answered with a web page in place of the card")
+            raw = bytearray()
+            async for part in response.aiter_bytes():
+                raw += part
+                if len(raw) > MAX_CARD_BYTES:
+                    break
+            return Fetched("ok", bytes(raw), new_etag, moved_to=_moved(entry, response))
+        if status == 304:
+            return Fetched("unchanged", etag=new_etag)
+        if status == 429 or status >= 500:
+            raise TransientError(
+                f"the Hub answered HTTP {status}",
+                retry_after=_retry_after(response.headers),
+                limited=status == 429,
+            )
+        return _refusal(status, response.headers.get("X-Error-Code", ""))
+
+    async def aclose(self) -> None:
+        """Close connections."""
+        await self._client.aclose()
+
+
+def _refusal(status: int, code: str) -> Fetched:
+    """Say why there is no card. The Hub names the reason in X-Error-Code."""
+    if code == "GatedRepo":
+        return Fetched("gated", reason="access must be asked for on the Hub")
+    if code == "EntryNotFound":
+        return Fetched("missing", reason="the repository has no README.md")
+    if code == "RevisionNotFound":
+        return Fetched("missing", reason="the repository has no branch main")
+    if code == "RepoNotFound":
+        # The Hub does not tell a stranger whether a repository is private or gone.
+        return Fetched("missing", reason="the repository is gone or private")
+    if code == "DisabledRepo":
+        return Fetched("disabled", reason="the Hub has disabled the repository")
+    if status in (401, 403):
+        return Fetched("gated", reason=f"the Hub answered HTTP {status}")
+    if status in (404, 410, 451):
+        return Fetched("missing", reason=f"the Hub answered HTTP {status}")
+    raise SourceError(f"the Hub answered HTTP {status}")
+
+
+def _moved(entry: Entry, response: httpx.Response) -> str | None:
+    """Return a renamed repository's new id, as the redirects tell it."""
+    for hop in (*response.history[1:], response):
+        parts = urlsplit(str(hop.url)).path.split("/")
+        if "datasets" in parts:
+            rest = parts[parts.index("datasets") + 1 :]
+            moved = "/".join(rest[: rest.index("resolve")]) if "resolve" in rest else ""
+            if moved and moved != entry.repo_id:
+                return moved
+    return None
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Read how long the Hub wants us to wait: Retry-After, else the reset time of its RateLimit header."""
+    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]  # noqa: PLC0415
+
+    try:
+        return max(0.0, float(headers["Retry-After"]))
+    except (KeyError, ValueError):
+        pass
+    info = parse_ratelimit_headers(dict(headers))
+    return float(info.reset_in_seconds) if info is not None and info.remaining == 0 else None
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

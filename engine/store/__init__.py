@@ -1,0 +1,1 @@
+"""The SQLite file: its schema, its migrations, one writer, typed reads."""

@@ -1,0 +1,185 @@
+"""Opening the database: for the one writer, for the passes, and for people who only read."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import aiosqlite
+
+from engine.errors import DatabaseTooNewError, StoreError
+from engine.store.migrations import migrate, statements
+from engine.store.schema import application_id, schema_sql, schema_version
+
+BUSY_MS = 10_000
+"""How long a connection waits for another's transaction; a batch takes milliseconds."""
+
+SQLITE_MAGIC = b"SQLite format 3\0"
+
+
+def prepare(path: Path) -> list[int]:
+    """Create the database if there is none, migrate an older one, and refuse what is not ours.
+
+    Returns:
+        The versions that were migrated from; empty for a new or a present one.
+
+    Raises:
+        StoreError: not an hfmap database, damaged, not writable, or the disk is full.
+        DatabaseTooNewError: written by a later hfmap.
+    """
+    with store_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        conn = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
+        try:
+            if conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
+                _create(conn)
+                return []
+            check_version(conn, path, allow_older=True)
+            version = conn.execute("PRAGMA user_version").fetchone()[0]
+            if version < schema_version():
+                return migrate(conn, to=schema_version())
+            # A database that cannot be written is found out here, before anything is downloaded or paid for.
+            conn.execute("BEGIN IMMEDIATE")
+            conn.execute(f"PRAGMA user_version = {version}")
+            conn.execute("COMMIT")
+            return []
+        finally:
+            conn.close()
+
+
+def _create(conn: sqlite3.Connection) -> None:
+    conn.execute("PRAGMA journal_mode = WAL")
+    conn.execute("BEGIN IMMEDIATE")
+    for statement in statements(schema_sql()):
+        conn.execute(statement)
+    conn.execute("COMMIT")
+
+
+def check_version(conn: sqlite3.Connection, path: Path, *, allow_older: bool = False) -> None:
+    """Refuse a database that this hfmap cannot read.
+
+    Raises:
+        StoreError: not hfmap's, or older than this hfmap reads without a migration.
+        DatabaseTooNewError: written by a later hfmap.
+    """
+    if conn.execute("PRAGMA application_id").fetchone()[0] != application_id():
+        raise StoreError(f"{path} is a SQLite database, but not one of hfmap's.", hint="Name another file with --db.")
+    version = conn.execute("PRAGMA user_version").fetchone()[0]
+    if version > schema_version():
+        raise DatabaseTooNewError(
+            f"{path} was written by a later hfmap (database version {version}; this hfmap knows {schema_version()}).",
+            hint="Upgrade hfmap, or name another file with --db.",
+        )
+    if version < schema_version() and not allow_older:
+        raise StoreError(
+            f"{path} was written by an earlier hfmap (database version {version}, now {schema_version()}).",
+            hint="Run `hfmap sync` or `hfmap map` on it once: they bring it up to date.",
+        )
+
+
+@contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system say about `path` into sentences.
+
+    Raises:
+        StoreError: in place of sqlite3.Error and OSError.
+    """
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise as_store_error(error, path) from error
+
+
+def as_store_error(error: Exception, path: Path) -> StoreError:
+    """Say in a sentence what SQLite or the file system reported about `path`."""
+    text = str(error)
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorname", "") or ""
+        if code.startswith("SQLITE_FULL") or "disk is full" in text:
+            return StoreError(
+                f"The disk is full: {path} cannot grow.",
+                hint="Free some space and run the same command again; all that was stored is kept.",
+            )
+        if code.startswith("SQLITE_READONLY") or "readonly" in text:
+            return StoreError(
+                f"{path} cannot be written: the file or its folder is read-only.",
+                hint="Change its permissions, or name another file with --db.",
+            )
+        if code.startswith("SQLITE_NOTADB") or "not a database" in text:
+            return StoreError(f"{path} is not a SQLite database.", hint="Name another file with --db.")
+        if code.startswith("SQLITE_CORRUPT") or "malformed" in text:
+            return StoreError(
+                f"{path} is damaged ({text}).",
+                hint=f"Restore a backup, or save what can be read with: sqlite3 {path} .recover",
+            )
+        if code.startswith("SQLITE_CANTOPEN"):
+            return StoreError(f"{path} cannot be opened.", hint="Check that its folder exists and is writable.")
+        if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or "locked" in text:
+            return StoreError(f"{path} is locked by another program.", hint="Close it there, or wait, and run again.")
+    return StoreError(f"{path} cannot be used: {text}.", hint="Check the path, or name another file with --db.")
+
+
+def _configure(conn: sqlite3.Connection) -> None:
+    conn.execute("PRAGMA foreign_keys = ON")
+    conn.execute("PRAGMA synchronous = NORMAL")
+
+
+def open_readonly(path: Path) -> sqlite3.Connection:
+    """Open an existing database for reading. It sees the last committed state, also while a sync runs.
+
+    Raises:
+        StoreError: there is no such file, or it is not a present hfmap database.
+    """
+    if not path.is_file():
+        raise StoreError(
+            f"There is no database at {path}.",
+            hint="Make one: hfmap sync --source sample, or name it with --db.",
+        )
+    with store_errors(path):
+        conn = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=BUSY_MS / 1000)
+        try:
+            conn.execute("PRAGMA query_only = ON")
+            check_version(conn, path)
+        except BaseException:
+            conn.close()
+            raise
+        return conn
+
+
+@contextmanager
+def open_passes(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a prepared database for the synchronous passes, which read all and write their own tables.
+
+    The connection is in autocommit mode; a pass writes inside `with transaction(conn)`.
+    """
+    with store_errors(path):
+        conn = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
+        try:
+            _configure(conn)
+            yield conn
+        finally:
+            conn.close()
+
+
+@contextmanager
+def transaction(conn: sqlite3.Connection) -> Iterator[None]:
+    """Commit what happens inside, or none of it."""
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        conn.execute("ROLLBACK")
+        raise
+    conn.execute("COMMIT")
+
+
+@asynccontextmanager
+async def open_async(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    """Open a prepared database on a thread of its own, in autocommit mode."""
+    async with aiosqlite.connect(path, isolation_level=None, timeout=BUSY_MS / 1000) as conn:
+        for pragma in ("foreign_keys = ON", "synchronous = NORMAL", f"busy_timeout = {BUSY_MS}"):
+            await conn.execute(f"PRAGMA {pragma}")
+        yield conn

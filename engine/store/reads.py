@@ -1,0 +1,70 @@
+"""Typed reads of a running sync."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aiosqlite
+
+from engine.store.records import ResultStage
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the database holds of a repository in the listing.
+
+    `input_hash`, `body_chars` and `declared` are None where no card is stored.
+    """
+
+    dataset_id: int
+    sha: str | None
+    last_modified: str | None
+    card_status: str
+    card_sha: str | None
+    card_etag: str | None
+    input_hash: str | None
+    body_chars: int | None
+    declared: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One card that a stage has no result for."""
+
+    stage: ResultStage
+    dataset_id: int
+    repo_id: str
+    input_hash: str
+
+
+class Reader:
+    """Reads on a connection of its own; it sees every committed change."""
+
+    def __init__(self, conn: aiosqlite.Connection) -> None:
+        self._conn = conn
+
+    async def known(self, repo_ids: Sequence[str]) -> dict[str, Known]:
+        """Return what is stored of these repositories, by repo_id."""
+        rows = await self._conn.execute_fetchall(
+            "SELECT d.repo_id, d.dataset_id, d.sha, d.last_modified, d.card_status, d.card_sha, d.card_etag, "
+            "c.input_hash, c.body_chars, c.declared "
+            "FROM json_each(?) j JOIN dataset d ON d.repo_id = j.value LEFT JOIN card c USING (dataset_id)",
+            (json.dumps(list(repo_ids)),),
+        )
+        return {row[0]: Known(*row[1:]) for row in rows}
+
+    async def due(self, dataset_ids: Sequence[int]) -> list[Due]:
+        """Return what the stages have to do for these datasets, in rank order."""
+        rows = await self._conn.execute_fetchall(
+            "SELECT t.stage, t.dataset_id, t.repo_id, t.input_hash FROM todo t "
+            "WHERE t.dataset_id IN (SELECT value FROM json_each(?)) ORDER BY t.rank, t.stage",
+            (json.dumps(list(dataset_ids)),),
+        )
+        return [Due(*row) for row in rows]
+
+    async def card_text(self, dataset_id: int) -> str:
+        """Return the whole card of a dataset that has one."""
+        rows = list(await self._conn.execute_fetchall("SELECT text FROM card WHERE dataset_id = ?", (dataset_id,)))
+        return str(rows[0][0])

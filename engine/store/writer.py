@@ -1,0 +1,136 @@
+"""The one writer: every change of a running sync goes through it, many at a time.
+
+Tasks hand over statements and wait until they are committed. Whatever has gathered while the last transaction
+ran goes into the next one (group commit), so a burst costs one transaction and a single change is not kept
+waiting. A cancelled task's statements are committed all the same once they are taken up.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiosqlite
+import anyio
+from anyio.abc import TaskStatus
+from anyio.streams.memory import MemoryObjectSendStream
+
+Row = Sequence[Any]
+
+LARGEST_BATCH = 200
+"""Changes per transaction. Larger ones commit no faster and make readers of the WAL wait longer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One SQL statement and the rows to run it with."""
+
+    sql: str
+    rows: Sequence[Row]
+
+
+def statement(sql: str, *values: Any) -> Statement:
+    """Make a statement for one row."""
+    return Statement(sql, (values,))
+
+
+@dataclass(slots=True)
+class _Change:
+    statements: tuple[Statement, ...]
+    done: anyio.Event = field(default_factory=anyio.Event)
+    error: BaseException | None = None
+    posted: bool = False
+
+
+class Writer:
+    """Owns the writing connection. Run `run` in a task group; call `write` from any task."""
+
+    def __init__(self, conn: aiosqlite.Connection) -> None:
+        self._conn = conn
+        self._lost: sqlite3.Error | None = None
+        self._send: MemoryObjectSendStream[_Change]
+
+    async def run(self, *, task_status: TaskStatus[None]) -> None:
+        """Commit changes until `close`. Keeps going while it is shielded from a cancelled run."""
+        self._send, receive = anyio.create_memory_object_stream[_Change](LARGEST_BATCH)
+        task_status.started()
+        with anyio.CancelScope(shield=True), receive:
+            async for first in receive:
+                batch = [first]
+                while len(batch) < LARGEST_BATCH:
+                    try:
+                        batch.append(receive.receive_nowait())
+                    except (anyio.WouldBlock, anyio.EndOfStream):
+                        break
+                await self._commit(batch)
+
+    def close(self) -> None:
+        """Let `run` end once everything handed over is committed."""
+        self._send.close()
+
+    async def write(self, *statements: Statement) -> None:
+        """Commit the statements together; return when they are on disk.
+
+        Raises:
+            sqlite3.Error: they could not be stored; none of them is.
+        """
+        if self._lost is not None:
+            raise self._lost
+        change = _Change(statements)
+        await self._send.send(change)
+        await change.done.wait()
+        if change.error is not None:
+            raise change.error
+
+    async def post(self, *statements: Statement) -> None:
+        """Hand over statements without waiting for their commit; an error is raised by a later `write`.
+
+        They are committed before, or together with, whatever is handed over afterwards.
+        """
+        await self._send.send(_Change(statements, posted=True))
+
+    async def _commit(self, batch: list[_Change]) -> None:
+        try:
+            await self._transaction(change.statements for change in batch)
+        except sqlite3.Error as error:
+            if len(batch) == 1:
+                batch[0].error = error
+                if batch[0].posted:
+                    self._lost = error
+            else:
+                # One bad change must not take its neighbours with it.
+                for change in batch:
+                    await self._commit([change])
+                return
+        for change in batch:
+            change.done.set()
+
+    async def _transaction(self, changes: Iterable[tuple[Statement, ...]]) -> None:
+        merged = _merge(changes)
+        await self._conn.execute("BEGIN IMMEDIATE")
+        try:
+            for one in merged:
+                await self._conn.executemany(one.sql, one.rows)
+            await self._conn.execute("COMMIT")
+        except sqlite3.Error:
+            if self._conn.in_transaction:
+                await self._conn.execute("ROLLBACK")
+            raise
+
+
+def _merge(changes: Iterable[tuple[Statement, ...]]) -> list[Statement]:
+    """Join equal statements of different changes, so that each costs one trip to SQLite's thread.
+
+    Statements keep their order within a change: the nth statement of one change is only joined with the nth
+    of others that have run the same n - 1 statements before it.
+    """
+    shapes: dict[tuple[str, ...], list[tuple[Statement, ...]]] = {}
+    for change in changes:
+        shapes.setdefault(tuple(one.sql for one in change), []).append(change)
+    return [
+        Statement(sql, [row for change in group for row in change[place].rows])
+        for shape, group in shapes.items()
+        for place, sql in enumerate(shape)
+    ]

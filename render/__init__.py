@@ -1,0 +1,1 @@
+"""The synchronous passes over the store: layout, topics, page."""

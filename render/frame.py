@@ -1,0 +1,236 @@
+"""One query → the page's columns.
+
+A `Frame` holds everything that the map page shows before anyone asks for more: one row per dataset on the map
+that has a position in the newest layout, ordered by repository id, and the newest topic tree. Texts are plain
+(see `render.escape`); categories are small integers into a vocabulary. What only the detail drawer needs is
+read by `render.details`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sqlite3
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from render.escape import plain
+
+UNKNOWN = "Unknown"
+
+SIZES = (
+    ["<1K"]
+    + ["1K–10K", "10K–100K", "100K–1M", "1M–10M", "10M–100M", "100M–1B"]
+    + ["1B–10B", "10B–100B", "100B–1T", ">1T", UNKNOWN]
+)
+"""Size buckets from small to large (DESIGN.md)."""
+
+# Key on the page, column of the `datasets` view, heading. The order is the filter panel's.
+SINGLE = (
+    ("task", "task_category", "Task"),
+    ("modality", "modality", "Modality"),
+    ("subject", "subject_domain", "Subject"),
+    ("language", "language", "Language"),
+    ("size", "size_category", "Size"),
+    ("licence", "license_family", "Licence"),
+    ("provenance", "provenance_method", "Provenance"),
+    ("format", "format_convention", "Format"),
+    ("role", "role", "Role"),
+)
+LISTS = (("stage", "training_stage", "Stage"), ("traits", "special_characteristics", "Characteristics"))
+HEADINGS = {key: heading for key, _, heading in (*SINGLE, *LISTS)}
+
+# Columns whose values are slugs of the taxonomy, to be shown as words.
+_SLUGS = {"subject", "provenance", "format", "stage", "traits", "primary"}
+_SPELLING = {
+    "sft": "SFT", "vqa": "VQA", "llm": "LLM", "rag": "RAG", "3d": "3D", "sharegpt": "ShareGPT",
+}  # fmt: skip
+_LAST = {UNKNOWN, "None", "Not stated", "Not applicable", "Other"}
+
+_QUERY = """
+SELECT d.dataset_id, v.repo_id, v.author, v.name, v.pretty_name, v.summary, v.likes, v.downloads, v.created_at,
+    v.last_modified, v.gated, v.license, v.x, v.y, v.primary_stage, d.first_seen_run, d.last_seen_run, c.stored_run,
+    v.task_category, v.modality, v.subject_domain, v.language, v.size_category, v.license_family,
+    v.provenance_method, v.format_convention, v.role, v.training_stage, v.special_characteristics, c.stored_at
+FROM datasets v JOIN dataset d ON d.repo_id = v.repo_id LEFT JOIN card c ON c.dataset_id = d.dataset_id
+WHERE v.on_map = 1 AND v.x IS NOT NULL AND v.y IS NOT NULL
+ORDER BY v.repo_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A named region. `layer` 0 is the coarsest; `parent` is an index into `Frame.topics`, or -1."""
+
+    name: str
+    layer: int
+    parent: int
+    size: int
+
+
+@dataclass(slots=True)
+class Frame:
+    """The page's columns: every list has one entry per dataset, in the order of `repo_ids`.
+
+    x, y: coordinates as the layout has them. likes, downloads: -1 where unknown. created, modified: days since
+    1970-01-01, -1 where unknown. codes[key]: indices into vocabularies[key]. bits[key]: sets of such indices
+    as integers (bit i for entry i). topic_of[layer]: indices into topics, -1 where a dataset is in none.
+    novelty: 0 as before, 1 card changed, 2 new in the newest listing. day: the newest card's date.
+    """
+
+    dataset_ids: list[int] = field(default_factory=list)
+    repo_ids: list[str] = field(default_factory=list)
+    pretty: list[str] = field(default_factory=list)
+    summary: list[str] = field(default_factory=list)
+    licence: list[str] = field(default_factory=list)
+    likes: list[int] = field(default_factory=list)
+    downloads: list[int] = field(default_factory=list)
+    created: list[int] = field(default_factory=list)
+    modified: list[int] = field(default_factory=list)
+    novelty: list[int] = field(default_factory=list)
+    x: list[float] = field(default_factory=list)
+    y: list[float] = field(default_factory=list)
+    codes: dict[str, list[int]] = field(default_factory=dict)
+    bits: dict[str, list[int]] = field(default_factory=dict)
+    vocabularies: dict[str, list[str]] = field(default_factory=dict)
+    topics: list[Topic] = field(default_factory=list)
+    topic_of: list[list[int]] = field(default_factory=list)
+    day: date | None = None
+
+    def __len__(self) -> int:
+        return len(self.repo_ids)
+
+    def digest(self) -> str:
+        """SHA-256, in hex, of every value here."""
+        parts: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        parts["topics"] = [(t.name, t.layer, t.parent, t.size) for t in self.topics]
+        parts["day"] = self.day.isoformat() if self.day else None
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def sizes(self) -> list[float]:
+        """Diameters of the markers in pixels: 3 + 15 · log10(likes), normalised to 0…1 over the map."""
+        logs = [math.log10(max(likes, 1)) for likes in self.likes]
+        low, high = (min(logs), max(logs)) if logs else (0.0, 0.0)
+        span = high - low
+        return [3 + 15 * ((value - low) / span if span else 0.5) for value in logs]
+
+
+def read(conn: sqlite3.Connection) -> Frame:
+    """Read the page's columns from the store."""
+    cursor = conn.execute(_QUERY)
+    names = [column[0] for column in cursor.description]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor]
+    frame = Frame()
+    newest = max((row["last_seen_run"] or 0 for row in rows), default=0)
+    for row in rows:
+        frame.dataset_ids.append(row["dataset_id"])
+        frame.repo_ids.append(row["repo_id"])
+        pretty = plain(row["pretty_name"], 120)
+        frame.pretty.append("" if pretty == plain(row["name"], 120) else pretty)
+        frame.summary.append(plain(row["summary"]))
+        frame.licence.append(plain(row["license"], 40))
+        frame.likes.append(-1 if row["likes"] is None else row["likes"])
+        frame.downloads.append(-1 if row["downloads"] is None else row["downloads"])
+        frame.created.append(_day(row["created_at"]))
+        frame.modified.append(_day(row["last_modified"]))
+        new = row["first_seen_run"] is not None and row["first_seen_run"] == newest
+        changed = row["stored_run"] is not None and row["stored_run"] == newest
+        frame.novelty.append(2 if new else 1 if changed else 0)
+        frame.x.append(row["x"])
+        frame.y.append(row["y"])
+    for key, column, _ in (*SINGLE, ("primary", "primary_stage", "Stage")):
+        frame.codes[key], frame.vocabularies[key] = _encode(key, [_label(key, row[column]) for row in rows])
+    for key, column, _ in LISTS:
+        frame.bits[key], frame.vocabularies[key] = _encode_lists([_labels(key, row[column]) for row in rows])
+    stored = max((row["stored_at"] or "" for row in rows), default="")
+    frame.day = date.fromisoformat(stored[:10]) if stored else None
+    _read_topics(conn, frame)
+    return frame
+
+
+def _day(text: str | None) -> int:
+    try:
+        return (date.fromisoformat((text or "")[:10]) - date(1970, 1, 1)).days
+    except ValueError:
+        return -1
+
+
+def _label(key: str, value: object) -> str:
+    """What the page calls a value."""
+    text = plain(value, 60)
+    if not text:
+        return UNKNOWN
+    if key not in _SLUGS:
+        return text
+    words = text.replace("_", " ").replace("-", " ").split(" ")
+    spelled = " ".join(_SPELLING.get(word.lower(), word) for word in words)
+    return spelled[:1].upper() + spelled[1:]
+
+
+def _labels(key: str, value: str | None) -> list[str]:
+    try:
+        parsed = json.loads(value) if value else []
+    except ValueError:
+        parsed = []
+    items = parsed if isinstance(parsed, list) else [parsed]
+    if not items:
+        # An empty list of characteristics is an answer; an empty list of stages is none.
+        return ["None" if key == "traits" and value else UNKNOWN]
+    return list(dict.fromkeys(_label(key, item) for item in items))
+
+
+def _order(counts: Counter[str]) -> list[str]:
+    """Frequent values first; those that say nothing last."""
+    return sorted(counts, key=lambda label: (label in _LAST, -counts[label], label))
+
+
+def _encode(key: str, labels: list[str]) -> tuple[list[int], list[str]]:
+    counts = Counter(labels)
+    vocabulary = _order(counts)
+    if key == "size":
+        vocabulary.sort(key=lambda label: SIZES.index(label) if label in SIZES else len(SIZES))
+    index = {label: i for i, label in enumerate(vocabulary)}
+    return [index[label] for label in labels], vocabulary
+
+
+def _encode_lists(rows: list[list[str]]) -> tuple[list[int], list[str]]:
+    # The page keeps these as 32-bit sets: what is rarer than the 31st value is left out.
+    vocabulary = _order(Counter(label for labels in rows for label in labels))[:31]
+    index = {label: i for i, label in enumerate(vocabulary)}
+    return [sum(1 << index[label] for label in labels if label in index) for labels in rows], vocabulary
+
+
+def _read_topics(conn: sqlite3.Connection, frame: Frame) -> None:
+    tree = conn.execute("SELECT max(tree_id) FROM topic_tree").fetchone()[0]
+    rows = conn.execute(
+        "SELECT topic_id, name, layer, parent_id FROM topic WHERE tree_id = ? ORDER BY layer, topic_id", (tree,)
+    ).fetchall()
+    row_of = {dataset_id: i for i, dataset_id in enumerate(frame.dataset_ids)}
+    members: dict[int, list[int]] = {topic_id: [] for topic_id, *_ in rows}
+    for topic_id, dataset_id in conn.execute(
+        "SELECT topic_id, dataset_id FROM topic_member WHERE tree_id = ?", (tree,)
+    ):
+        if dataset_id in row_of and topic_id in members:
+            members[topic_id].append(row_of[dataset_id])
+    index: dict[int, int] = {}
+    taken: set[tuple[int, str]] = set()
+    for topic_id, name, layer, parent in rows:
+        shown = plain(name, 80)
+        if not shown or not members[topic_id]:
+            continue
+        # DataMapPlot merges equal names of one layer into one label, so they are told apart here.
+        unique, count = shown, 1
+        while (layer, unique) in taken:
+            count += 1
+            unique = f"{shown} · {count}"
+        taken.add((layer, unique))
+        index[topic_id] = len(frame.topics)
+        frame.topics.append(Topic(unique, layer, index.get(parent, -1), len(members[topic_id])))
+    depth = max((topic.layer for topic in frame.topics), default=-1) + 1
+    frame.topic_of = [[-1] * len(frame) for _ in range(depth)]
+    for topic_id, topic in index.items():
+        for row in members[topic_id]:
+            frame.topic_of[frame.topics[topic].layer][row] = topic

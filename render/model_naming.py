@@ -1,0 +1,269 @@
+"""Names of topics by a language model: Toponymy's prompts, asked through the engine's own client."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from render.clusters import Labels
+from render.heavy import heavy
+from render.keyphrases import Vocabulary
+from render.naming import Naming, acceptable, clean, folded, unlike
+from render.topic_documents import Document
+
+# The published map's values for Toponymy.
+OBJECTS = "HuggingFace dataset cards"
+LOWEST_DETAIL = 0.5
+HIGHEST_DETAIL = 1.0
+EXEMPLAR_DELIMITERS = ['    * """', '"""\n']
+# Toponymy's own limit for one name.
+MAX_TOKENS = 128
+
+_ANSWER = re.compile(r'"topic_name"\s*:\s*"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_SKIP = "[!SKIP!]: "
+
+
+class TopicNamer(Protocol):
+    """Answers prompts, blocking; may be called from a thread without an event loop."""
+
+    model: str
+
+    def complete_many(self, prompts: Sequence[tuple[str, str]], max_tokens: int) -> list[str]:
+        """Answer each (system, user) prompt, in order; an empty text where there is no answer.
+
+        Raises:
+            HfmapError: the pass cannot go on (key, budget, quota).
+        """
+
+
+class TextEncoder(Protocol):
+    """Turns short texts into vectors, as Toponymy asks for them."""
+
+    def encode(self, texts: Sequence[str], show_progress_bar: bool | None = None) -> NDArray[np.float32]:
+        """Vectors of shape (texts, dimensions)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """All that names are made from. Layers are coarsest first, `kept` and `spare` by (layer, group)."""
+
+    documents: Sequence[Document]
+    vocabulary: Vocabulary
+    vectors: NDArray[np.float32]
+    layers: Sequence[Labels]
+    kept: Mapping[tuple[int, int], str]
+    """Names that stand; no call is made for them."""
+    spare: Sequence[Sequence[Naming]]
+    """Names for where the model gives none that will do."""
+    corpus: str
+    most_calls: int
+
+
+@dataclass(slots=True)
+class _Budget:
+    left: int
+
+
+def name_layers(
+    request: Request, namer: TopicNamer, encoder: TextEncoder, on_named: Callable[[Sequence[str]], None]
+) -> list[list[tuple[str, bool, list[str]]]]:
+    """Name the topics of a tree that has at least two in every layer.
+
+    Args:
+        request: what to name.
+        namer: the model.
+        encoder: for Toponymy's choice of key phrases.
+        on_named: told the names of each finished layer.
+
+    Returns:
+        For each layer (coarsest first) and group: the name, whether the model gave it, the key phrases.
+
+    Raises:
+        HfmapError: whatever the namer raises.
+    """
+    toponymy = heavy("toponymy")
+    clustering = heavy("toponymy.clustering")
+    finest_first = [np.asarray(labels) for labels in reversed(request.layers)]
+    depth_of = {i: len(finest_first) - 1 - i for i in range(len(finest_first))}
+    layer_class = _layer_class(request, namer, depth_of, on_named)
+    with warnings.catch_warnings():
+        # Toponymy warns of its own deprecations and of libraries it would rather have.
+        warnings.simplefilter("ignore")
+        model = toponymy.Toponymy(
+            llm_wrapper=_SystemPrompts(),
+            text_embedding_model=_Quiet(encoder),
+            clusterer=_Prepared(
+                [
+                    layer_class(
+                        labels,
+                        clustering.centroids_from_labels(labels, request.vectors),
+                        layer_id=i,
+                        verbose=False,
+                        prompt_format="system_user",
+                    )
+                    for i, labels in enumerate(finest_first)
+                ],
+                clustering.build_cluster_tree(finest_first),
+            ),
+            layer_class=layer_class,
+            keyphrase_builder=_Phrases(request.vocabulary),
+            object_description=OBJECTS,
+            corpus_description=request.corpus,
+            lowest_detail_level=LOWEST_DETAIL,
+            highest_detail_level=HIGHEST_DETAIL,
+            exemplar_delimiters=list(EXEMPLAR_DELIMITERS),
+            verbose=False,
+        )
+        model.fit([d.text for d in request.documents], request.vectors, request.vectors[:, :2])
+    return [
+        [
+            (name, by_model, [str(p) for p in phrases])
+            for name, by_model, phrases in zip(layer.topic_names, layer.by_model, layer.keyphrases, strict=True)
+        ]
+        for layer in reversed(model.cluster_layers_)
+    ]
+
+
+class _SystemPrompts:
+    """What Toponymy wants to know of a model's wrapper; the layers themselves do the asking."""
+
+    supports_system_prompts = True
+
+
+@dataclass(slots=True)
+class _Prepared:
+    """A clusterer that has done its work."""
+
+    cluster_layers_: list[Any]
+    cluster_tree_: Any
+
+
+@dataclass(slots=True)
+class _Quiet:
+    encoder: TextEncoder
+
+    def encode(self, texts: Sequence[str], show_progress_bar: bool | None = None) -> NDArray[np.float32]:  # noqa: ARG002
+        return np.array(self.encoder.encode(list(texts), show_progress_bar=False), dtype=np.float32)
+
+
+@dataclass(slots=True)
+class _Phrases:
+    """Our vocabulary in the place of Toponymy's, which would count every run of one to four words."""
+
+    vocabulary: Vocabulary
+
+    def fit_transform(self, documents: Sequence[str]) -> tuple[Any, list[str], None]:
+        texts = self.vocabulary.texts or ["dataset"]
+        sparse = heavy("scipy.sparse")
+        counts = np.ones(len(self.vocabulary.rows), dtype=np.int32)
+        matrix = sparse.csr_matrix(
+            (counts, (self.vocabulary.rows, self.vocabulary.columns)), shape=(len(documents), len(texts))
+        )
+        return matrix, texts, None
+
+
+def _layer_class(
+    request: Request, namer: TopicNamer, depth_of: Mapping[int, int], on_named: Callable[[Sequence[str]], None]
+) -> type[Any]:
+    budget = _Budget(request.most_calls)
+    base: Any = heavy("toponymy").ClusterLayerText
+
+    class Layer(base):  # type: ignore[misc]
+        """A layer whose names are asked for in one go, checked, asked for again, and settled."""
+
+        def name_topics(
+            self,
+            _llm: object,
+            _detail_level: float,
+            all_topic_names: list[list[str]],
+            *_: object,
+            **__: object,
+        ) -> list[str]:
+            depth = depth_of[self.layer_id]
+            task = _LayerTask(request, namer, budget, depth, self.prompts)
+            self.topic_names, self.by_model = task.names()
+            all_topic_names[self.layer_id] = self.topic_names
+            on_named(self.topic_names)
+            return list(self.topic_names)
+
+    return Layer
+
+
+@dataclass(slots=True)
+class _LayerTask:
+    request: Request
+    namer: TopicNamer
+    budget: _Budget
+    depth: int
+    prompts: Sequence[str | dict[str, str]]
+
+    def names(self) -> tuple[list[str], list[bool]]:
+        """The names of one layer, all different, and whether each is the model's."""
+        count = len(self.prompts)
+        kept = {g: n for (depth, g), n in self.request.kept.items() if depth == self.depth}
+        names: list[str] = [kept.get(g, "") for g in range(count)]
+        by_model = [False] * count
+        for group, prompt in enumerate(self.prompts):
+            # Toponymy lets a group with a single part have that part's name.
+            if not names[group] and isinstance(prompt, str):
+                names[group], by_model[group] = prompt.removeprefix(_SKIP), True
+        self._drop_unfit(names, by_model, kept)
+        self._ask([g for g in range(count) if not names[g]], names, by_model, kept, again=False)
+        self._ask([g for g in range(count) if not names[g]], names, by_model, kept, again=True)
+        for group in range(count):
+            if not names[group]:
+                spare = self.request.spare[self.depth][group].name
+                names[group] = unlike(spare, {folded(n) for n in names if n})
+        return names, by_model
+
+    def _ask(
+        self, groups: list[int], names: list[str], by_model: list[bool], kept: Mapping[int, str], *, again: bool
+    ) -> None:
+        groups = [g for g in groups if isinstance(self.prompts[g], dict)][: self.budget.left]
+        if not groups:
+            return
+        self.budget.left -= len(groups)
+        taken = [n for n in names if n]
+        asked = []
+        for group in groups:
+            prompt = self.prompts[group]
+            assert isinstance(prompt, dict)  # noqa: S101 - filtered above
+            asked.append((prompt["system"], prompt["user"] + (_second_try(taken) if again else "")))
+        for group, answer in zip(groups, self.namer.complete_many(asked, MAX_TOKENS), strict=True):
+            names[group], by_model[group] = name_in(answer), True
+        self._drop_unfit(names, by_model, kept)
+
+    def _drop_unfit(self, names: list[str], by_model: list[bool], kept: Mapping[int, str]) -> None:
+        """Empty the names that are no names, and all but the first of those that are alike."""
+        labels = self.request.layers[self.depth]
+        seen = {folded(n) for n in kept.values()}
+        for group, name in enumerate(names):
+            if not name or group in kept:
+                continue
+            titles = [self.request.documents[i].title for i in np.flatnonzero(labels == group).tolist()]
+            if folded(name) in seen or not acceptable(name, titles):
+                names[group], by_model[group] = "", False
+            else:
+                seen.add(folded(name))
+
+
+def _second_try(taken: Sequence[str]) -> str:
+    listed = "; ".join(taken[:60])
+    return "\nThe name is to have at most six words, must not be the title of one of the samples" + (
+        f", and must differ from these names that other groups have: {listed}." if listed else "."
+    )
+
+
+def name_in(answer: str) -> str:
+    """The topic name in a model's answer, cleaned; empty where there is none."""
+    found = _ANSWER.search(answer)
+    if found is None:
+        return ""
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m.group(1), 16)), found.group(1))
+    return clean(re.sub(r"\\(.)", r"\1", text))

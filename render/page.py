@@ -1,0 +1,214 @@
+"""The page pass: `index.html` and what lies beside it, drawn from the store alone.
+
+A page is drawn again only if something on it has changed, or its files have: the hash of all it is made from
+and of the files themselves is kept with the run. Files are replaced one by one and at once, the page last.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from engine.errors import PassError
+from engine.events import Event, Notice, PassFinished, PassStarted
+from render import document, escape, frame, methodology, plot, vendor
+
+TITLE = "Hugging Face Dataset Map"
+HUB = "https://huggingface.co/datasets/"
+
+MODULES = ("core.js", "map.js", "store.js", "search.js", "hover.js", "main.js")
+"""The page's scripts in the order they are joined: one file a widget."""
+STYLES = ("page.css",)
+
+
+@dataclass(frozen=True, slots=True)
+class PageResult:
+    """Where the page is, and whether it was there already."""
+
+    path: Path
+    skipped: bool
+
+
+def ensure(
+    conn: sqlite3.Connection,
+    *,
+    run_id: int,
+    out: Path,
+    emit: Callable[[Event], None],
+    title: str = TITLE,
+    subtitle: str | None = None,
+) -> PageResult:
+    """Make `out` hold the page of what is in the store now.
+
+    `out` is a folder that can be served as it is. The subtitle states the number of datasets unless given.
+
+    Raises:
+        PassError: there is nothing to draw, or the folder cannot be written.
+    """
+    emit(PassStarted("page"))
+    started = time.monotonic()
+    data = frame.read(conn)
+    if not len(data):
+        raise PassError(
+            "There is no dataset with a position on the map, so there is nothing to draw.",
+            hint="Run `hfmap sync` first; `hfmap status` shows what is missing.",
+        )
+    if subtitle is None:
+        subtitle = f"Top {len(data):,} datasets positioned by what their cards say"
+        if len(data) == 1:
+            subtitle = "One dataset"
+    libraries = vendor.load()
+    if libraries is None:
+        emit(
+            Notice(
+                "The browser libraries were not fetched when hfmap was installed, so this page loads them from a"
+                " CDN and needs a network. Install hfmap again to have pages that need none.",
+                "warning",
+            )
+        )
+    facts = methodology.read(conn)
+    inputs = _digest(data.digest(), facts.digest(), title, subtitle, _assets(), libraries and libraries.digest)
+    path = out / "index.html"
+    if _stored(conn, path) == f"{inputs}:{_content(out)}":
+        emit(PassFinished("page", time.monotonic() - started, True))
+        return PageResult(path, True)
+    contents = {
+        "methodology.html": methodology.render(facts, data, title=title),
+        "index.html": render(data, title=title, subtitle=subtitle, libraries=libraries),
+    }
+    try:
+        _write(out, contents)
+    except OSError as error:
+        raise PassError(f"The page cannot be written: {error}", hint="Choose another folder with --out.") from error
+    with conn:
+        conn.execute(
+            "INSERT INTO artifact (path, input_hash, run_id, created_at) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (path) DO UPDATE SET input_hash = excluded.input_hash, run_id = excluded.run_id,"
+            " created_at = excluded.created_at",
+            (str(path.resolve()), f"{inputs}:{_content(out)}", run_id, datetime.now(UTC).isoformat()),
+        )
+    emit(PassFinished("page", time.monotonic() - started, False, f"{len(data):,} datasets"))
+    return PageResult(path, False)
+
+
+def render(data: frame.Frame, *, title: str, subtitle: str, libraries: vendor.Vendor | None) -> str:
+    """The map page as HTML."""
+    config = {
+        "hub": HUB,
+        "headings": frame.HEADINGS,
+        "vocabularies": data.vocabularies,
+        "topics": _topics(data),
+        "layers": len(data.topic_of),
+        "day": (data.day - datetime(1970, 1, 1).date()).days if data.day else None,
+        "raw": {str(i): raw for i, raw in enumerate(data.repo_ids) if raw != _shown(raw)},
+        "font": vendor.FONT_FAMILY,
+    }
+    urls = plot.script_urls()
+    links = "" if libraries else "".join(f'<script src="{escape.html(url)}"></script>' for url in urls)
+    badge = f"{data.day.day} {data.day:%B %Y}" if data.day else ""
+    style = plot.Style(
+        html=_skeleton(title=title, subtitle=subtitle, badge=badge, total=len(data)) + links,
+        css="\n".join(_asset(name) for name in STYLES),
+        js="\n".join([f"const HFMAP = {escape.script_json(config)};", *(_asset(name) for name in MODULES)]),
+    )
+    page = plot.draw(data, _columns(data), title=str(escape.html(title)), style=style, vendor=libraries)
+    embedded = [entry["encoded_content"] for entry in libraries.scripts(urls).values()] if libraries else [""]
+    origins = [] if libraries else sorted({document.origin(url) for url in urls})
+    return document.finish(page, description=subtitle, embedded=embedded, origins=origins)
+
+
+def _topics(data: frame.Frame) -> list[list[Any]]:
+    """Name, layer (0 is the coarsest), parent, size, place, and DataMapPlot's number of the layer."""
+    rows = plot.label_rows(data)
+    places = plot.topic_places(data, plot.coordinates(data))
+    return [
+        [t.name, t.layer, t.parent, t.size, *place, rows.get(t.layer, -1)]
+        for t, place in zip(data.topics, places, strict=True)
+    ]
+
+
+def _shown(repo_id: str) -> str:
+    return escape.plain(repo_id, 200)
+
+
+def _columns(data: frame.Frame) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {
+        # DataMapPlot insists on a column of this name.
+        "hover_text": [_shown(repo_id) for repo_id in data.repo_ids],
+        "pretty": data.pretty,
+        "summary": data.summary,
+        "licence": data.licence,
+        "likes": data.likes,
+        "downloads": data.downloads,
+        "created": data.created,
+        "modified": data.modified,
+        "novelty": data.novelty,
+    }
+    columns |= {f"code_{key}": codes for key, codes in data.codes.items()}
+    columns |= {f"bits_{key}": bits for key, bits in data.bits.items()}
+    columns |= {f"topic_{layer}": members for layer, members in enumerate(data.topic_of)}
+    return columns
+
+
+def _skeleton(**values: Any) -> str:
+    from jinja2 import Environment  # noqa: PLC0415
+
+    environment = Environment(autoescape=True, finalize=escape.html, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(_asset("page.html")).render(**values)
+
+
+def _asset(name: str) -> str:
+    return (files("render") / "assets" / name).read_text(encoding="utf-8")
+
+
+def _assets() -> str:
+    """The hash of all that shapes a page besides the data: this package's own files and DataMapPlot."""
+    folder = Path(str(files("render")))
+    sources = [folder / f"{name}.py" for name in ("document", "escape", "frame", "methodology", "page", "plot")]
+    sources += sorted((folder / "assets").glob("*.*"))
+    return _digest(version("datamapplot"), *(_hash(source) for source in sources))
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _hash(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _content(out: Path) -> str:
+    """The hash of the page's files as they are now; of whatever is there of them."""
+    return _digest(*((name, _hash(out / name)) for name in ("index.html", "methodology.html") if (out / name).is_file()))
+
+
+def _stored(conn: sqlite3.Connection, path: Path) -> str | None:
+    row = conn.execute("SELECT input_hash FROM artifact WHERE path = ?", (str(path.resolve()),)).fetchone()
+    return row[0] if row else None
+
+
+def _write(out: Path, contents: Mapping[str, str]) -> None:
+    """Replace the files one by one, each at once."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        target = out / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            with scratch.open("w", encoding="utf-8", newline="\n") as handle:
+                handle.write(content)
+                handle.flush()
+                os.fsync(handle.fileno())
+            scratch.replace(target)
+        finally:
+            scratch.unlink(missing_ok=True)

@@ -1,0 +1,153 @@
+"""Words that name no subject: English function words, and what dataset cards are made of."""
+
+from __future__ import annotations
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+STOP_WORDS = _words(
+    """
+    a about above across after again against all almost along already also although always am among an and
+    another any anybody anyone anything are aren't around as at away be became because become becomes been before
+    behind being below between both but by came can can't cannot come comes could couldn't did didn't do does
+    doesn't doing don't done down during each either else enough especially etc even ever every everyone everything
+    except few first for found from further get gets getting give given gives go goes going got had has hasn't
+    have haven't having he her here hers herself him himself his how however i if in indeed instead into is isn't
+    it it's its itself just keep kept know known last least less let like likely made mainly make makes making
+    many may maybe me might more moreover most mostly much must my myself namely near nearly need needs neither
+    never next no nobody none nor not nothing now of off often on once one ones only onto or other others otherwise
+    our ours out over own part per perhaps please put quite rather really respectively said same say says second
+    see seem seems seen several shall she should since so some somebody someone something sometimes still such take
+    taken takes than that the their theirs them themselves then there therefore these they thing things this those
+    though three through throughout thus to together too took toward towards two under until unless up upon us use
+    used useful user-provided uses using usually various very via want wants was wasn't way ways we well went were
+    what whatever when where whereas whether which while who whole whom whose why will with within without would
+    yet you your yours ie eg i.e e.g vs et al can't won't
+    available based called collected consist consisted consisting consists contain contained containing contains
+    correspond corresponding corresponds create created creates creating described describes describing designed
+    developed different extracted find following follows four five six seven eight nine ten include included
+    includes including introduce introduced introduces looks obtained originally present presented presents
+    provide provided provides providing proposed related released represent represented representing represents
+    show shown shows similar specific taken total type types whose currently current additional additionally
+    annotated associated built combined comprises composed comprising consider considered derived divided
+    due effort enable ensure focus focused generated high higher important intended large larger largest long
+    low main major multiple new novel number numbers possible previous publicly recent recently regarding
+    separate set sets short simple single small standard state-of-the-art unique well-known widely would-be
+    """
+)
+"""No phrase contains one of these."""
+
+EDGE_WORDS = _words(
+    """
+    abstract access account addition address aim amount annotation annotator answer-start appendix application
+    approach arxiv author average baseline bellow benchmark bibtex bit byte card case category challenge character
+    class code-name collection column com community competition config configuration content context contribution
+    copyright corpora corpus count csv curator data database dataset date datum default definition description
+    detail dev developer development dictionary directory doi domain download email end entry error evaluate
+    evaluating evaluation example experiment feature field file folder form format free full github goal group
+    homepage html http https huggingface id idx index info information input instance int integer item json
+    key kind label language leaderboard level license licence limitation line link list load loader main maintainer
+    max mean measure member metadata method metric min mit model n/a name note null number object open option
+    order original output overview page pair paper parquet part people percent percentage performance person
+    point problem process project property proposal public publication purpose quality reader readme record
+    reference release repo repository request research researcher resource result row sample schema scheme
+    score script section sequence series set shared site size source split start statistic step string structure
+    subset summary support system table tag task team template term test testing text time title token tool top
+    total track train training turn type unit university unknown update url usage user v validation value variable
+    version website word work workshop www year zip true false na none main-page conference proceeding association
+    arabic-numeral bool boolean float float32 float64 int32 int64 nan dict str tuple utf utf-8 viewer hub apache
+    creative common kaggle google facebook microsoft amazon stanford acl emnlp naacl neurips semeval wikimedia
+    january february march april may june july august september october november december english
+    monolingual multilingual supported accuracy f1 bleu rouge f-score f1-score exact best better ready raw
+    billion trillion million thousand hundred filter commercial non-commercial correct incorrect wrong
+    individual overall official manual manually automatic automatically corresponding certain initial final
+    """
+)
+"""No phrase begins or ends with one of these (in the singular), though it may hold one in its middle."""
+
+WEAK_WORDS = _words(
+    """
+    agreement analysis answer answering area aspect average-case base basic behavior book choice classification
+    claim cluster comment comparison complex component concept condition control conversation country course
+    creation crowd crowdsourced culture day degree design detection direct direction discovery discussion
+    document effect element environment evidence expert explanation expression extraction fact factor
+    frame function generation global ground history human idea identification image inference international
+    issue keyword knowledge learning length local location machine main map mark match matching material
+    meaning medium mention modeling module national native natural neural news object online pattern period phrase
+    piece place platform position prediction presence program question range rate rating real reason recognition
+    region relation representation response retrieval rule science scientific selection sentence service
+    setting sign situation social space speaker speech stage state statement story string-matching
+    study style subject symbol target technique technology thread topic topical transcript translation tree
+    understanding variety video view vocabulary voice web work world worker writer
+    """
+)
+"""None of these is a name by itself; in a phrase of two or three words they are welcome."""
+
+GENERIC_TASKS = frozenset(
+    {
+        ("text", "classification"),
+        ("text", "generation"),
+        ("text2text", "generation"),
+        ("token", "classification"),
+        ("fill", "mask"),
+        ("multi", "class", "classification"),
+        ("multi", "label", "classification"),
+        ("text", "retrieval"),
+        ("feature", "extraction"),
+        ("text", "scoring"),
+        ("other",),
+    }
+)
+"""Tasks, as they are counted, that say how data is shaped rather than what it is about."""
+
+TASK_NAMES = {
+    ("automatic", "speech", "recognition"): "Speech Recognition",
+    ("text2text", "generation"): "Text Generation",
+    ("fill", "mask"): "Language Modeling",
+    ("masked", "language", "modeling"): "Language Modeling",
+    ("sentiment", "classification"): "Sentiment Analysis",
+    ("sentiment", "scoring"): "Sentiment Analysis",
+    ("translation",): "Machine Translation",
+    ("summarization",): "Summarization",
+    ("conversational",): "Conversations",
+    ("natural", "language", "inference"): "Natural Language Inference",
+    ("multi", "class", "classification"): "Text Classification",
+    ("multi", "label", "classification"): "Multi-Label Classification",
+    ("reinforcement", "learning"): "Reinforcement Learning",
+    ("semantic", "similarity", "scoring"): "Semantic Similarity",
+    ("sentence", "similarity"): "Sentence Similarity",
+    ("multi", "input", "text", "classification"): "Text Pair Classification",
+    ("text", "to", "image"): "Text-to-Image",
+    ("text", "to", "video"): "Text-to-Video",
+    ("text", "to", "speech"): "Text-to-Speech",
+    ("image", "to", "text"): "Image Captioning",
+    ("image", "text", "to", "text"): "Vision-Language",
+    ("any", "to", "any"): "Multimodal",
+    ("open", "domain", "qa"): "Open-Domain QA",
+    ("closed", "domain", "qa"): "Closed-Domain QA",
+    ("multiple", "choice", "qa"): "Multiple-Choice QA",
+    ("part", "of", "speech"): "Part-of-Speech Tagging",
+    ("robotic",): "Robotics",
+    ("robotics",): "Robotics",
+}
+"""Names of tasks that differ from their tags."""
+
+UPPER_WORDS = {
+    word.lower(): word
+    for word in sorted(
+        _words(
+            """
+            3D 2D AI API ASR CT DNA DPO EEG ECG GIS GPT GPU GUI HTML IoT JSON LaTeX LLM LLMs LiDAR MRI NER NLI NLP NSFW
+            OCR PDF POS QA RAG RLHF RNA SFT SQL TTS UAV UI US VLM VQA COVID COVID-19 SPARQL JavaScript GitHub YouTube
+            """
+        )
+    )
+}
+"""Words that are not written with one capital."""
+
+LOWER_WORDS = frozenset(
+    {"a", "an", "and", "as", "at", "by", "for", "from", "in", "of", "on", "or", "the", "to", "with"}
+)
+"""Words written small inside a name."""

@@ -1,0 +1,20 @@
+"""What the keyless results depend on besides the card: the rules' code and data, named by a digest."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+
+RULES = "hfmap-rules"
+"""The name that results of the rules carry where others carry a model's."""
+
+
+@lru_cache(maxsize=1)
+def rules_digest() -> str:
+    """SHA-256 (hex) over this package's modules and data: a changed rule makes what it gave stale, nothing else does."""
+    digest = hashlib.sha256()
+    for file in sorted(Path(__file__).parent.iterdir()):
+        if file.suffix in {".py", ".json", ".npz"} and file.name not in {"prompt.py", "examples.json", "taxonomy.json"}:
+            digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,134 @@
+"""Fields and summary of a card by rules alone: what hfmap does where no model is at hand.
+
+Always gives a value that the taxonomy allows, whatever the taxonomy; where the card says too little, the value that
+says so.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from taxonomy import named, scoring
+from taxonomy.cardtext import StrippedText, strip_mapped
+from taxonomy.extractive import best_line
+from taxonomy.model import Field, Taxonomy, Value
+from taxonomy.quotes import clip_span
+from taxonomy.values import Extraction, FieldValue
+
+_PROBE_CHARS = 40_000
+_TEMPERATURE = 1.6
+#: A further slug of a list must score at least this share of the first.
+_ALSO = 0.82
+_MOST_OF_LIST = 3
+_SURE_OF_NOTHING = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class CardInput:
+    """A card: `text` is the body without front matter; `tags` as the Hub writes them ("task_categories:…")."""
+
+    text: str
+    title: str
+    tags: tuple[str, ...] = ()
+
+
+def extract(card: CardInput, taxonomy: Taxonomy) -> Extraction:
+    """A value for every field, with a confidence (0–1) and, where there is one, a verbatim quote of `card.text`."""
+    stripped = strip_mapped(card.text[:_PROBE_CHARS])
+    evidence = scoring.score(taxonomy, card.title, card.tags, stripped.text)
+    values: dict[str, FieldValue] = {}
+    for field in taxonomy:
+        if field.kind == "open":
+            values[field.name] = _open(field, stripped)
+        elif field.kind == "flag":
+            values[field.name] = _flag(field, evidence[field.name], stripped)
+        else:
+            values[field.name] = _slugs(field, evidence[field.name], scoring.threshold(taxonomy, field.name), stripped)
+    return MappingProxyType(values)
+
+
+def summarize(card: CardInput) -> str:
+    """One sentence of at most 25 words about the data: the card's own, rewritten at its opening; never empty."""
+    return best_line(strip_mapped(card.text[:_PROBE_CHARS]).text, card.title, card.tags)
+
+
+def _slugs(field: Field, evidence: scoring.Evidence, threshold: float, stripped: StrippedText) -> FieldValue:
+    ranked = sorted(
+        ((score, slug) for slug, score in evidence.scores.items() if slug not in {"not_stated", "other"}),
+        key=lambda pair: -pair[0],
+    )
+    said = [(score, slug) for score, slug in ranked if score > threshold]
+    if field.kind == "many" and field.may_be_empty:
+        chosen = [slug for _, slug in said[:_MOST_OF_LIST]]
+        confidence = 0.5 if chosen else _SURE_OF_NOTHING
+        return _found(tuple(chosen), chosen[:1], confidence, evidence, stripped)
+    if not said:
+        return _nothing(field, ranked[0][1] if ranked else None)
+    confidence = _share([score for score, _ in ranked])
+    top = said[0][0]
+    if field.kind == "one":
+        return _found(said[0][1], [said[0][1]], confidence, evidence, stripped)
+    chosen = [slug for score, slug in said[:_MOST_OF_LIST] if score >= _ALSO * top]
+    if chosen[0] in field.alone:
+        chosen = chosen[:1]
+    chosen = [slug for slug in chosen if slug not in field.alone] or chosen
+    return _found(tuple(chosen), chosen[:1], confidence, evidence, stripped)
+
+
+def _flag(field: Field, evidence: scoring.Evidence, stripped: StrippedText) -> FieldValue:
+    true, false = evidence.scores["true"], evidence.scores["false"]
+    if true == false:
+        return FieldValue(field.default if isinstance(field.default, bool) else False, confidence=_SURE_OF_NOTHING)
+    return _found(true > false, ["true" if true > false else "false"], _share([true, false]), evidence, stripped)
+
+
+def _open(field: Field, stripped: StrippedText) -> FieldValue:
+    finder = {"geo_scope": named.places, "upstream_models": named.generators}.get(field.name)
+    # What lies deep in a card is seldom about the whole of it.
+    found = finder(stripped.text[: scoring.BODY_CHARS]) if finder else {}
+    value: Value = tuple(found)
+    if not found or not field.allows(value):
+        return _nothing(field, "not_stated")
+    quote = _quote(stripped, next(iter(found.values())))
+    return FieldValue(value, *quote, confidence=0.5)
+
+
+def _nothing(field: Field, best: str | None) -> FieldValue:
+    """What a silent card gets: not_stated, else the default, else the likeliest slug, with no confidence."""
+    says_so = "not_stated" if "not_stated" in field.names or field.kind == "open" else None
+    value: Value = field.default
+    if value is None or says_so in field.names:
+        slug = says_so or best
+        value = slug if field.kind == "one" or slug is None else (slug,)
+    return FieldValue(value, confidence=_SURE_OF_NOTHING if says_so else 0.0, problem="the card says too little")
+
+
+def _found(
+    value: Value, slugs: list[str], confidence: float, evidence: scoring.Evidence, stripped: StrippedText
+) -> FieldValue:
+    place = next((evidence.spans[slug] for slug in slugs if slug in evidence.spans), None)
+    if place is None:
+        return FieldValue(value, confidence=round(confidence, 3))
+    return FieldValue(value, *_quote(stripped, place), confidence=round(confidence, 3))
+
+
+def _quote(stripped: StrippedText, place: tuple[int, int]) -> tuple[str | None, bool, int | None, int | None]:
+    """The sentence round a place in the stripped text, verbatim from the raw card: (quote, verified, start, end)."""
+    start, end = stripped.raw_span(*place)
+    left, right = named.sentence_around(stripped.raw, start, end)
+    cut = clip_span(stripped.raw[left:right])
+    if left + cut[1] < end:
+        # The phrase lies beyond the first 25 words: begin the quote nearer to it.
+        left = max(left, start - 60)
+        left = start if stripped.raw.find(" ", left, start) < 0 else stripped.raw.find(" ", left, start) + 1
+        cut = clip_span(stripped.raw[left:right])
+    left, right = left + cut[0], left + cut[1]
+    quote = stripped.raw[left:right]
+    return (quote, True, left, right) if any(c.isalnum() for c in quote) else (None, False, None, None)
+
+
+def _share(scores: list[float]) -> float:
+    top = max(scores)
+    return 1.0 / sum(math.exp((score - top) / _TEMPERATURE) for score in scores)

@@ -1,0 +1,230 @@
+"""The one-line summary: read from an answer, checked against the house rules, and trimmed where a model will not.
+
+The rules: one sentence, at most 25 words, opening with what the records are, no marketing words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from taxonomy import loosejson
+
+MAX_WORDS = 25
+
+_KEYS = ("summary", "tldr", "tl;dr", "description", "sentence", "text")
+_FENCE = re.compile(r"^\s*```[a-z]*\s*|\s*```\s*$", re.IGNORECASE)
+_PREAMBLE = re.compile(
+    r"^(?:sure|certainly|of course|here(?:'s| is)[^:\n]{0,80}|summary|tl;?dr)\s*[:!.]\s*", re.IGNORECASE
+)
+_REFUSAL = re.compile(r"^(?:i(?:'m| am) (?:sorry|unable)|i (?:can(?:not|'t)|won't)|as an ai\b|sorry\b)", re.IGNORECASE)
+_NOUN = r"(?:data\s?sets?|corpus|corpora|benchmark|collection|card|repository|repo)"
+_BAD_OPENING = re.compile(
+    rf"(?:this is\b|this (?:\S+ ){{0,3}}{_NOUN}\b|(?:the|our) {_NOUN}\b|an? (?:new |novel |large "
+    rf"|small )?{_NOUN} (?:of|that|for|with|which|containing)\b"
+    r"|it (?:is|contains|consists)\b|here (?:is|are)\b|there (?:is|are)\b|we (?:present|introduce|release"
+    r"|provide|propose)\b"
+    r"|welcome\b)",
+    re.IGNORECASE,
+)
+_MARKETING = re.compile(
+    r"\b(?:high[- ]quality|(?:highly )?comprehensive(?:ly)?|state[- ]of[- ]the[- ]art|cutting[- ]edge"
+    r"|groundbreaking|revolutionary"
+    r"|world[- ]class|best[- ]in[- ]class|game[- ]chang(?:ing|er)|meticulously|carefully curated|(?:very "
+    r"|extremely )?powerful"
+    r"|unparalleled|unprecedented|innovative|premium|seamless(?:ly)?|rich(?:ly)?|robust|unique(?:ly)?|exciting"
+    r"|amazing|invaluable"
+    r"|large[- ]scale)\b",
+    re.IGNORECASE,
+)
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|al|approx|ca|no|fig|dr|mr|mrs|prof|st|inc|jr|sr|u\.s|u\.k)"
+    r"|\b[A-Z])\.$",
+    re.IGNORECASE,
+)
+_STOP = re.compile(r"[.!?]+[\"')\]]*(?=\s+\S)|[\u3002\uff01\uff1f](?=\s*\S)")
+_CLAUSE = re.compile(r"[,;:](?=\s)|\s[\u2013\u2014-](?=\s)|\s\(")
+_DANGLING = re.compile(
+    r"[\s,;:(\u2013\u2014-]+(?:(?:and|or|but|with|of|for|in|on|at|by|to|from|the|a|an|as|that|which|including"
+    r"|such|using|where"
+    r"|while|than|into|across|per|via|is|are|was|were|has|have|its|their|about|over"
+    r"|between)[\s,;:(\u2013\u2014-]*)*$",
+    re.IGNORECASE,
+)
+_OPENERS = (
+    # "This dataset contains 12 …" → "12 …"; the noun that follows is the better opening.
+    re.compile(
+        rf"^(?:(?:this|the|our)\s(?:\S+\s){{0,3}}?{_NOUN}|it|this)\s+(?:\([^)]{{0,40}}\)\s+)?"
+        r"(?:is\s+(?:made up|composed|comprised)\s+of|is\s+comprised\s+of|consists?\s+of|contains?|comprises?"
+        r"|includes?|provides?|offers?"
+        r"|holds?|features?|presents?|covers?|is\s+about|describes?|has)\s+",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"^(?:(?:this|the|our)\s(?:\S+\s){{0,3}}?{_NOUN}|it|this)\s+(?:is|was|are)\s+(?:(?:an?|the)\s+)?"
+        rf"(?:(?:new|novel|large|small)\s+)?(?:{_NOUN}\s+(?:of|with|containing|for)\s+)?",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        rf"^an?\s+(?:(?:new|novel|large|small)\s+)?{_NOUN}\s+(?:of|with|containing|for|that\s+contains)\s+",
+        re.IGNORECASE,
+    ),
+    re.compile(r"^(?:here|there)\s+(?:is|are)\s+", re.IGNORECASE),
+    re.compile(r"^we\s+(?:present|introduce|release|provide|propose)\s+", re.IGNORECASE),
+    re.compile(r"^welcome\s+to\s+", re.IGNORECASE),
+    re.compile(rf"^(?:this|the|our)\s+(?:\S+\s+){{0,3}}?{_NOUN}\s+", re.IGNORECASE),
+    re.compile(r"^this\s+(?:is\s+)?", re.IGNORECASE),
+)
+
+
+def parse_summary(answer: str) -> tuple[str | None, str | None]:
+    """The sentence in an answer, and what is wrong with it: (text, None), (text, problem) or (None, problem).
+
+    Never raises. Reads {"summary": ...} in any wrapping, or plain text.
+    """
+    text = _text_of(answer)
+    if text is None:
+        return None, "the answer held no sentence"
+    if _REFUSAL.match(text):
+        return None, "the model declined"
+    return text, summary_problem(text)
+
+
+def summary_problem(text: str) -> str | None:
+    """What is wrong with a summary, as a clause; None where it keeps the rules."""
+    words = len(text.split())
+    opening = _BAD_OPENING.match(text)
+    marketing = _MARKETING.search(text)
+    if not any(character.isalnum() for character in text):
+        return "it is empty"
+    if words > MAX_WORDS:
+        return f"it has {words} words, at most {MAX_WORDS} are allowed"
+    if len(sentences(text)) > 1:
+        return "it is more than one sentence"
+    if opening:
+        return f'it opens with "{opening.group()}", not with what the records are'
+    if marketing:
+        return f'"{marketing.group()}" is marketing'
+    return None
+
+
+def trim_summary(text: str) -> str:
+    """Make a summary keep the rules without a model: the same input always gives the same line.
+
+    One sentence of at most 25 words, cut at the end of a clause where there is one, with a bad opening or marketing
+    words taken out. Never empty for a text that is not.
+    """
+    plain = " ".join(text.split()).strip(" \"'`*_")
+    if not plain:
+        return text.strip()
+    line = next((s for s in sentences(plain) if any(c.isalnum() for c in s)), plain)
+    line = _without(_without_opening(line))
+    line = _shorten(line, MAX_WORDS)
+    # Cutting can bring a bad opening to the front, or leave nothing but one.
+    line = _without_opening(line)
+    if not any(character.isalnum() for character in line):
+        line = "Data: " + " ".join(plain.split()[: MAX_WORDS - 1]).rstrip(" .,;:!?")
+        line = sentences(line)[0]
+    line = line[0].upper() + line[1:]
+    return line if line[-1] in ".!?\u3002\uff01\uff1f" else f"{line}."
+
+
+def sentences(text: str) -> list[str]:
+    """Split at full stops, but not after abbreviations, initials and inside numbers or names."""
+    found, start = [], 0
+    for match in _STOP.finditer(text):
+        head = text[max(start, match.start() - 12) : match.start() + 1]
+        following = text[match.end() : match.end() + 40].lstrip()
+        if text[match.start()] == "." and (_ABBREVIATION.search(head) or following[:1].islower()):
+            continue
+        found.append(text[start : match.end()].strip())
+        start = match.end()
+    rest = text[start:].strip()
+    return [*found, rest] if rest else found
+
+
+def _text_of(answer: str) -> str | None:
+    for candidate in loosejson.objects(answer):
+        text = _find(candidate, 0)
+        if text is not None:
+            return _clean(text)
+    text = _FENCE.sub("", answer[: loosejson.MAX_ANSWER]).strip()
+    if text.startswith(("{", "[")):
+        return None
+    return _clean(_PREAMBLE.sub("", text))
+
+
+def _find(candidate: Any, depth: int) -> str | None:
+    if isinstance(candidate, dict) and depth < 3:
+        lowered = {key.lower(): value for key, value in list(candidate.items())[:50]}
+        for key in _KEYS:
+            value = lowered.get(key)
+            if isinstance(value, str) and value.strip():
+                return value
+        for value in lowered.values():
+            if (inner := _find(value, depth + 1)) is not None:
+                return inner
+    if isinstance(candidate, list) and depth < 3:
+        return next((inner for item in candidate[:50] if (inner := _find(item, depth + 1)) is not None), None)
+    return None
+
+
+def _clean(text: str) -> str | None:
+    printable = "".join(c if c.isprintable() else " " for c in text)
+    line = " ".join(printable.split()).strip(" \"'`*_")
+    return line if any(c.isalnum() for c in line) else None
+
+
+def _without_opening(line: str) -> str:
+    for _ in range(4):
+        if not _BAD_OPENING.match(line):
+            return line
+        for opener in _OPENERS:
+            shorter = opener.sub("", line, count=1)
+            if shorter != line and any(c.isalnum() for c in shorter):
+                line = shorter.lstrip(" ,;:-")
+                break
+        else:
+            return _without_first_words(line)
+    return _without_first_words(line) if _BAD_OPENING.match(line) else line
+
+
+def _without_first_words(line: str) -> str:
+    words = line.split()
+    while words and _BAD_OPENING.match(" ".join(words)):
+        words.pop(0)
+    return " ".join(words)
+
+
+def _without(line: str) -> str:
+    cleaned = _MARKETING.sub("", line)
+    if cleaned == line:
+        return line
+    cleaned = re.sub(r"\s+", " ", cleaned).strip(" ,;:-")
+    cleaned = re.sub(r"\s+([,.;:])", r"\1", cleaned)
+    cleaned = re.sub(r",(?:\s*,)+", ",", cleaned)
+    cleaned = re.sub(r"\b(an?)\s*,\s*", r"\1 ", cleaned)
+    cleaned = re.sub(r"\b([Aa])n?\s+(?=([A-Za-z]))", _article, cleaned)
+    return cleaned if any(c.isalnum() for c in cleaned) else line
+
+
+def _article(match: re.Match[str]) -> str:
+    return f"{match.group(1)}{'n' if match.group(2).lower() in 'aeio' else ''} "
+
+
+def _shorten(line: str, words: int) -> str:
+    parts = line.split()
+    if len(parts) <= words:
+        return line
+    head = " ".join(parts[:words])
+    # The last clause that ends within the limit, unless that would throw away more than half of it.
+    ends = [m.start() for m in _CLAUSE.finditer(head)]
+    whole = [end for end in ends if len(head[:end].split()) >= words // 2 and _balanced(head[:end])]
+    cut = head[: whole[-1]] if whole else head
+    if not _balanced(cut):
+        cut = cut[: cut.rfind("(")] or cut
+    return _DANGLING.sub("", cut).rstrip(" ,;:(-\u2013\u2014") or head
+
+
+def _balanced(text: str) -> bool:
+    return text.count("(") == text.count(")")

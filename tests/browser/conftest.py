@@ -1,0 +1,136 @@
+"""A real Chromium that reaches nothing but this machine, and pages drawn for it."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from render import page, vendor
+from tests.render.fill import connect, fill
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+FLAGS = [
+    "--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader",
+    "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reason = None
+    if CHROMIUM is None:
+        reason = "there is no Chromium on this machine"
+    elif vendor.load() is None:
+        reason = "the browser libraries were not fetched when hfmap was installed"
+    if reason:
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Draws a page for `n` datasets, once a session for the same arguments; the folder."""
+
+    @functools.cache
+    def draw(n: int, hostile: bool = False) -> Path:
+        folder = tmp_path_factory.mktemp(f"site-{n}")
+        with contextlib.closing(connect(folder / "hfmap.sqlite")) as conn:
+            run = fill(conn, n, seed=7, hostile=hostile)
+            page.ensure(conn, run_id=run, out=folder / "site", emit=lambda event: None)
+        return folder / "site"
+
+    return draw
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def served() -> Iterator[Callable[[Path], str]]:
+    """Serves a folder over HTTP; its address."""
+    servers: list[http.server.ThreadingHTTPServer] = []
+
+    def serve(folder: Path) -> str:
+        handler = functools.partial(Quiet, directory=str(folder))
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield serve
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+class Watch:
+    """What a page did that it should not: complaints in the console, and requests to other hosts."""
+
+    def __init__(self, tab: Any) -> None:
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        tab.on("console", lambda m: m.type in ("error", "warning") and self.complaints.append(m.text))
+        tab.on("pageerror", lambda error: self.complaints.append(str(error)))
+        tab.on("request", self._request)
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith(("file:", "data:", "blob:", "http://127.0.0.1:")):
+            self.requests.append(request.url)
+
+
+@pytest.fixture
+def opened(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Opens a page and waits until everything on it is loaded; at the end nothing may have gone wrong."""
+    contexts = []
+    watches = []
+
+    def open_page(folder: Path | str, suffix: str = "", **options: Any) -> Any:
+        options.setdefault("viewport", {"width": 1280, "height": 800})
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        tab = context.new_page()
+        watches.append(Watch(tab))
+        base = folder if isinstance(folder, str) else f"file://{folder}"
+        tab.goto(f"{base}/index.html{suffix}")
+        tab.wait_for_selector("html[data-ready]", state="attached", timeout=30_000)
+        return tab
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    for watch in watches:
+        assert watch.complaints == []
+        assert watch.requests == []
+
+
+def at(tab: Any, index: int) -> tuple[float, float]:
+    """Where a dataset's point is on the screen, in pixels."""
+    x, y = tab.evaluate("i => hfmap.map.locate(i)", index)
+    return x, y
+
+
+def settle(tab: Any) -> None:
+    """Wait until the view no longer moves and a frame of it has been drawn."""
+    tab.wait_for_function("() => !hfmap.map.moving()")
+    tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")

@@ -1,0 +1,75 @@
+"""What all tests share: a quiet environment, hfmap as a process, doubles of the services, and a look at the store."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+CORPUS = ROOT.parent / "shared" / "corpus"
+
+_FROM_OUTSIDE = ("CO_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN", "HF_ENDPOINT", "CO_API_URL", "ANTHROPIC_BASE_URL")
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """The environment without keys, settings and addresses of the person who runs the tests."""
+    kept = {k: v for k, v in os.environ.items() if k not in _FROM_OUTSIDE and not k.startswith("HFMAP_")}
+    return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "PYTHONWARNINGS": "default", **extra}
+
+
+def hfmap_command(*arguments: object) -> list[str]:
+    return [sys.executable, "-c", "from engine.cli import main; main()", *map(str, arguments)]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def run_hfmap(tmp_path: Path) -> Run:
+    """Run hfmap in a process of its own, in an empty folder. `env` adds to the environment."""
+
+    def run(
+        *arguments: object, env: dict[str, str] | None = None, code: int | None = 0, cwd: Path = tmp_path
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            hfmap_command(*arguments), cwd=cwd, env=clean_environment(**(env or {})), capture_output=True, text=True,
+            timeout=280, check=False,
+        )  # fmt: skip
+        assert "Traceback" not in done.stderr, done.stderr
+        if code is not None:
+            assert done.returncode == code, f"exit code {done.returncode}\n{done.stderr}\n{done.stdout[-2000:]}"
+        return done
+
+    return run
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> Callable[..., list[tuple[Any, ...]]]:
+    """Ask the database of the test's folder."""
+
+    def ask(sql: str, *values: object, db: Path | None = None) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(db or tmp_path / "hfmap.sqlite")) as conn:
+            return conn.execute(sql, values).fetchall()
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def corpus_cards() -> Iterator[Path]:
+    """The 427 real cards beside the checkout; skips where they are not."""
+    path = CORPUS / "cards.jsonl.gz"
+    if not path.is_file():
+        pytest.skip(f"no real cards at {path}")
+    yield path
