@@ -52,7 +52,7 @@ CREATE TABLE dataset (
     modality           TEXT NOT NULL DEFAULT 'Other',
     -- The card as it was last asked for: at which commit of the repository, with which answer.
     card_status        TEXT NOT NULL DEFAULT 'pending' CHECK (card_status IN (
-        'pending', 'ok', 'short', 'missing', 'gated', 'private', 'disabled', 'failed')),
+        'pending', 'ok', 'short', 'missing', 'gated', 'private', 'disabled', 'deleted')),
     card_reason        TEXT,
     card_sha           TEXT,
     card_etag          TEXT,
@@ -63,6 +63,27 @@ CREATE TABLE dataset (
 ) STRICT;
 CREATE INDEX dataset_rank ON dataset (rank);
 CREATE INDEX dataset_on_map ON dataset (on_map) WHERE on_map = 1;
+
+CREATE INDEX dataset_sha ON dataset (sha);
+
+-- Names that a dataset had before it was renamed.
+CREATE TABLE alias (
+    repo_id    TEXT PRIMARY KEY,
+    dataset_id INTEGER NOT NULL REFERENCES dataset (dataset_id) ON DELETE CASCADE,
+    run_id     INTEGER NOT NULL REFERENCES run (run_id)
+) STRICT;
+
+-- What a run found different from the run before it.
+CREATE TABLE change (
+    run_id     INTEGER NOT NULL REFERENCES run (run_id),
+    dataset_id INTEGER NOT NULL REFERENCES dataset (dataset_id) ON DELETE CASCADE,
+    kind       TEXT NOT NULL CHECK (kind IN (
+        'entered', 'left', 'card', 'renamed', 'deleted', 'rank', 'field', 'summary')),
+    field      TEXT NOT NULL DEFAULT '',
+    before     TEXT,
+    after      TEXT,
+    PRIMARY KEY (run_id, kind, dataset_id, field)
+) STRICT, WITHOUT ROWID;
 
 -- The whole card, once per dataset. repo_id, pretty_name and summary are copies, kept by triggers, so
 -- that full-text search can index them together.
@@ -168,7 +189,8 @@ CREATE TABLE failure (
     input_hash TEXT,
     kind       TEXT NOT NULL CHECK (kind IN ('transient', 'permanent')),
     reason     TEXT NOT NULL,
-    attempts   INTEGER NOT NULL,
+    attempts   INTEGER NOT NULL, -- in the last run
+    runs       INTEGER NOT NULL DEFAULT 1, -- in a row
     run_id     INTEGER NOT NULL REFERENCES run (run_id),
     failed_at  TEXT NOT NULL,
     PRIMARY KEY (dataset_id, stage)
@@ -304,8 +326,8 @@ CREATE TRIGGER summary_inserted AFTER INSERT ON summary BEGIN
                   WHERE r.result_id = new.result_id AND cs.stage = 'summarize');
 END;
 
--- The to-do list of every stage: cards on the map with no result for the present (card text, specification),
--- but for those that failed for good and have not changed since.
+-- The to-do list of every stage: cards on the map with no result for the present (card text, specification), but
+-- for those that failed for good, or in three runs in a row, and have not changed since.
 CREATE VIEW todo AS
 SELECT cs.stage, d.dataset_id, d.repo_id, d.rank, c.input_hash, cs.spec_id
 FROM dataset d
@@ -314,7 +336,7 @@ CROSS JOIN current_spec cs
 WHERE d.on_map = 1
   AND NOT EXISTS (SELECT 1 FROM result r WHERE r.spec_id = cs.spec_id AND r.input_hash = c.input_hash)
   AND NOT EXISTS (SELECT 1 FROM failure f
-                  WHERE f.dataset_id = d.dataset_id AND f.stage = cs.stage AND f.kind = 'permanent'
+                  WHERE f.dataset_id = d.dataset_id AND f.stage = cs.stage AND (f.kind = 'permanent' OR f.runs >= 3)
                     AND f.spec_id = cs.spec_id AND f.input_hash = c.input_hash);
 
 -- One row per dataset ever seen, flat. topic_0 is the coarsest topic layer.

@@ -64,9 +64,7 @@ def measure(env: dict[str, str], folder: Path, cards: int) -> Measured:
 
 def lower_bound(cards: int, scale: float) -> float:
     """Return the seconds that the latencies alone take at the limits of 8 cards, 1 batch and 12 calls at once."""
-    return scale * max(
-        cards / 8 * CARD, math.ceil(cards / 96) * EMBED, 2 * cards / 12 * (EXTRACT + SUMMARIZE) / 2
-    )
+    return scale * max(cards / 8 * CARD, math.ceil(cards / 96) * EMBED, 2 * cards / 12 * (EXTRACT + SUMMARIZE) / 2)
 
 
 def run(cards: int, scale: float) -> None:

@@ -46,6 +46,7 @@ class Settings:
     llm: str = "auto"
     model: str | None = None
     refresh: bool = False
+    retry_failed: bool = False
     no_map: bool = False
     dry_run: bool = False
     budget: float | None = None
@@ -326,5 +327,5 @@ _READERS: dict[str, Callable[[object, _Place], Any]] = {
     "llm": _one_of(LLMS),
     "model": _text,
     "budget": _money,
-    **dict.fromkeys(("refresh", "no_map", "dry_run", "yes", "json", "quiet"), _truth),
+    **dict.fromkeys(("refresh", "retry_failed", "no_map", "dry_run", "yes", "json", "quiet"), _truth),
 }

@@ -169,5 +169,6 @@ class Bus:
         self._subscribers.append(subscriber)
 
     def __call__(self, event: Event) -> None:
+        """Hand out one event."""
         for subscriber in self._subscribers:
             subscriber(event)

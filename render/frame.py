@@ -21,11 +21,10 @@ from render.escape import plain
 
 UNKNOWN = "Unknown"
 
-SIZES = (
-    ["<1K"]
-    + ["1K–10K", "10K–100K", "100K–1M", "1M–10M", "10M–100M", "100M–1B"]
-    + ["1B–10B", "10B–100B", "100B–1T", ">1T", UNKNOWN]
-)
+SIZES = [
+    "<1K", "1K–10K", "10K–100K", "100K–1M", "1M–10M", "10M–100M", "100M–1B", "1B–10B", "10B–100B", "100B–1T",
+    ">1T", UNKNOWN,
+]  # fmt: skip
 """Size buckets from small to large (DESIGN.md)."""
 
 # Key on the page, column of the `datasets` view, heading. The order is the filter panel's.
@@ -52,7 +51,7 @@ _LAST = {UNKNOWN, "None", "Not stated", "Not applicable", "Other"}
 
 _QUERY = """
 SELECT d.dataset_id, v.repo_id, v.author, v.name, v.pretty_name, v.summary, v.likes, v.downloads, v.created_at,
-    v.last_modified, v.gated, v.license, v.x, v.y, v.primary_stage, d.first_seen_run, d.last_seen_run, c.stored_run,
+    v.last_modified, v.gated, v.license, v.x, v.y, v.primary_stage, d.first_seen_run, c.stored_run,
     v.task_category, v.modality, v.subject_domain, v.language, v.size_category, v.license_family,
     v.provenance_method, v.format_convention, v.role, v.training_stage, v.special_characteristics, c.stored_at
 FROM datasets v JOIN dataset d ON d.repo_id = v.repo_id LEFT JOIN card c ON c.dataset_id = d.dataset_id
@@ -124,7 +123,8 @@ def read(conn: sqlite3.Connection) -> Frame:
     names = [column[0] for column in cursor.description]
     rows = [dict(zip(names, row, strict=True)) for row in cursor]
     frame = Frame()
-    newest = max((row["last_seen_run"] or 0 for row in rows), default=0)
+    # The last run that brought something: a run that found nothing new must leave the page as it is.
+    newest = max((max(row["first_seen_run"] or 0, row["stored_run"] or 0) for row in rows), default=0)
     for row in rows:
         frame.dataset_ids.append(row["dataset_id"])
         frame.repo_ids.append(row["repo_id"])
@@ -142,7 +142,9 @@ def read(conn: sqlite3.Connection) -> Frame:
         frame.x.append(row["x"])
         frame.y.append(row["y"])
     for key, column, _ in (*SINGLE, ("primary", "primary_stage", "Stage")):
-        frame.codes[key], frame.vocabularies[key] = _encode(key, [_label(key, row[column]) for row in rows])
+        frame.codes[key], frame.vocabularies[key] = _encode(
+            key, [label(row[column], slug=key in _SLUGS) for row in rows]
+        )
     for key, column, _ in LISTS:
         frame.bits[key], frame.vocabularies[key] = _encode_lists([_labels(key, row[column]) for row in rows])
     stored = max((row["stored_at"] or "" for row in rows), default="")
@@ -158,12 +160,12 @@ def _day(text: str | None) -> int:
         return -1
 
 
-def _label(key: str, value: object) -> str:
-    """What the page calls a value."""
+def label(value: object, *, slug: bool) -> str:
+    """What the page calls a value; `slug`: a slug of the taxonomy, to be shown as words."""
     text = plain(value, 60)
     if not text:
         return UNKNOWN
-    if key not in _SLUGS:
+    if not slug:
         return text
     words = text.replace("_", " ").replace("-", " ").split(" ")
     spelled = " ".join(_SPELLING.get(word.lower(), word) for word in words)
@@ -179,28 +181,28 @@ def _labels(key: str, value: str | None) -> list[str]:
     if not items:
         # An empty list of characteristics is an answer; an empty list of stages is none.
         return ["None" if key == "traits" and value else UNKNOWN]
-    return list(dict.fromkeys(_label(key, item) for item in items))
+    return list(dict.fromkeys(label(item, slug=True) for item in items))
 
 
 def _order(counts: Counter[str]) -> list[str]:
     """Frequent values first; those that say nothing last."""
-    return sorted(counts, key=lambda label: (label in _LAST, -counts[label], label))
+    return sorted(counts, key=lambda word: (word in _LAST, -counts[word], word))
 
 
 def _encode(key: str, labels: list[str]) -> tuple[list[int], list[str]]:
     counts = Counter(labels)
     vocabulary = _order(counts)
     if key == "size":
-        vocabulary.sort(key=lambda label: SIZES.index(label) if label in SIZES else len(SIZES))
-    index = {label: i for i, label in enumerate(vocabulary)}
-    return [index[label] for label in labels], vocabulary
+        vocabulary.sort(key=lambda word: SIZES.index(word) if word in SIZES else len(SIZES))
+    index = {word: i for i, word in enumerate(vocabulary)}
+    return [index[word] for word in labels], vocabulary
 
 
 def _encode_lists(rows: list[list[str]]) -> tuple[list[int], list[str]]:
     # The page keeps these as 32-bit sets: what is rarer than the 31st value is left out.
-    vocabulary = _order(Counter(label for labels in rows for label in labels))[:31]
-    index = {label: i for i, label in enumerate(vocabulary)}
-    return [sum(1 << index[label] for label in labels if label in index) for labels in rows], vocabulary
+    vocabulary = _order(Counter(word for labels in rows for word in labels))[:31]
+    index = {word: i for i, word in enumerate(vocabulary)}
+    return [sum(1 << index[word] for word in labels if word in index) for labels in rows], vocabulary
 
 
 def _read_topics(conn: sqlite3.Connection, frame: Frame) -> None:

@@ -101,9 +101,7 @@ def input_hash_of(points: Points) -> str:
     return digest(parameters_of(points), zip(points.repo_ids, points.input_hashes, strict=True))
 
 
-def ensure(
-    conn: sqlite3.Connection, *, run_id: int, emit: Subscriber, relayout: bool | None = None
-) -> LayoutResult:
+def ensure(conn: sqlite3.Connection, *, run_id: int, emit: Subscriber, relayout: bool | None = None) -> LayoutResult:
     """Make the layout of the datasets on the map, or find that the newest one still holds.
 
     Args:
@@ -180,9 +178,7 @@ def _lay_out(
 
 def _read_positions(conn: sqlite3.Connection, layout_id: int) -> _Old:
     old = _Old({}, {}, set())
-    rows = conn.execute(
-        "SELECT dataset_id, x, y, input_hash, placed FROM position WHERE layout_id = ?", (layout_id,)
-    )
+    rows = conn.execute("SELECT dataset_id, x, y, input_hash, placed FROM position WHERE layout_id = ?", (layout_id,))
     for dataset_id, x, y, input_hash, placed in rows:
         old.places[dataset_id] = (x, y)
         old.hashes[dataset_id] = input_hash
@@ -220,8 +216,7 @@ def _store(
         )
         layout_id = int(cursor.lastrowid or 0)
         conn.executemany(
-            "INSERT INTO position (layout_id, dataset_id, x, y, input_hash, placed)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO position (layout_id, dataset_id, x, y, input_hash, placed) VALUES (?, ?, ?, ?, ?, ?)",
             sorted(
                 (layout_id, i, x, y, text, int(new))
                 for i, (x, y), text, new in zip(
@@ -231,8 +226,7 @@ def _store(
         )
         conn.execute("DELETE FROM neighbor")
         conn.executemany(
-            "INSERT INTO neighbor (dataset_id, place, neighbor_id, distance, layout_id)"
-            " VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO neighbor (dataset_id, place, neighbor_id, distance, layout_id) VALUES (?, ?, ?, ?, ?)",
             (
                 (points.ids[row], place, points.ids[column], distance, layout_id)
                 for row in np.argsort(points.ids).tolist()

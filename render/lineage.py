@@ -10,18 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.heavy import heavy
-from render.tree import Topic, Tree
+from render.tree import Place, Topic, Tree
 
 # A topic is the same as before if it shares at least half of the members that either has.
 SAME_MEMBERS = 0.5
 # …and at least half of the datasets that were most typical of it are still in it, unchanged.
 SAME_EXEMPLARS = 0.5
 # While no more of the map has changed since the topics were clustered, new datasets join the topics they lie in.
-CARRY_SHARE = 0.10
+# The same share as for the layout: topics are found anew when the map is laid out anew.
+CARRY_SHARE = 0.20
 _VOTERS = 5
 
 
-def match(old: Sequence[Topic], new: Sequence[Topic], unchanged: Collection[int]) -> dict[tuple[int, int], Topic]:
+def match(old: Sequence[Topic], new: Sequence[Topic], unchanged: Collection[int]) -> dict[Place, Topic]:
     """Find the old topic that each new topic continues.
 
     Args:
@@ -45,7 +46,7 @@ def match(old: Sequence[Topic], new: Sequence[Topic], unchanged: Collection[int]
             overlap = count / (len(topic.members) + len(other.members) - count)
             if overlap >= SAME_MEMBERS and _typical_stay(other, topic, unchanged):
                 pairs.append((-overlap, abs(topic.place[0] - other.place[0]), number, candidate))
-    found: dict[tuple[int, int], Topic] = {}
+    found: dict[Place, Topic] = {}
     used: set[int] = set()
     for _, _, number, candidate in sorted(pairs):
         if candidate not in used and new[number].place not in found:
@@ -76,7 +77,7 @@ def carry(old: Tree, places: Mapping[int, tuple[float, float]], kept: Collection
     """
     still = sorted(kept)
     fresh = sorted(places.keys() - set(kept))
-    members: dict[tuple[int, int], list[int]] = {t.place: [m for m in t.members if m in kept] for t in old.topics}
+    members: dict[Place, list[int]] = {t.place: [m for m in t.members if m in kept] for t in old.topics}
     if fresh:
         near = _nearest([places[i] for i in fresh], [places[i] for i in still])
         for layer in range(old.layers):
@@ -91,13 +92,18 @@ def carry(old: Tree, places: Mapping[int, tuple[float, float]], kept: Collection
             replace(
                 topic,
                 members=sorted(members[topic.place]),
-                exemplars=[e for e in topic.exemplars if e in places] or sorted(members[topic.place])[:1],
+                exemplars=_still_typical(topic.exemplars, sorted(members[topic.place])),
                 topic_id=None,
             )
             for topic in old.topics
             if members[topic.place]
         ]
     )
+
+
+def _still_typical(exemplars: Sequence[int], members: Sequence[int]) -> list[int]:
+    belong = set(members)
+    return [e for e in exemplars if e in belong] or list(members[:1])
 
 
 def _nearest(queries: Sequence[tuple[float, float]], base: Sequence[tuple[float, float]]) -> NDArray[np.int64]:
@@ -110,7 +116,7 @@ def _nearest(queries: Sequence[tuple[float, float]], base: Sequence[tuple[float,
 def _renumbered(topics: list[Topic]) -> list[Topic]:
     """Close the gaps that topics left in the numbers of their layers, and drop parents that are gone."""
     counts: Counter[int] = Counter()
-    moved: dict[tuple[int, int], tuple[int, int]] = {}
+    moved: dict[Place, Place] = {}
     layers = {layer: depth for depth, layer in enumerate(sorted({t.place[0] for t in topics}))}
     for topic in sorted(topics, key=lambda t: t.place):
         layer = layers[topic.place[0]]

@@ -63,7 +63,7 @@ def read(conn: sqlite3.Connection) -> Facts:
 
 def render(facts: Facts, frame: Frame, *, title: str) -> str:
     """The methodology page as HTML."""
-    from jinja2 import Environment  # noqa: PLC0415
+    from jinja2 import Environment
 
     template = (files("render") / "assets" / "methodology.html").read_text(encoding="utf-8")
     environment = Environment(autoescape=True, finalize=escape.html, trim_blocks=True, lstrip_blocks=True)

@@ -16,6 +16,7 @@ from render.heavy import heavy
 from render.keyphrases import Vocabulary
 from render.naming import Naming, acceptable, clean, folded, unlike
 from render.topic_documents import Document
+from render.tree import Place
 
 # The published map's values for Toponymy.
 OBJECTS = "HuggingFace dataset cards"
@@ -57,7 +58,8 @@ class Request:
     vocabulary: Vocabulary
     vectors: NDArray[np.float32]
     layers: Sequence[Labels]
-    kept: Mapping[tuple[int, int], str]
+    parents: Sequence[Sequence[Place | None]]
+    kept: Mapping[Place, str]
     """Names that stand; no call is made for them."""
     spare: Sequence[Sequence[Naming]]
     """Names for where the model gives none that will do."""
@@ -68,11 +70,13 @@ class Request:
 @dataclass(slots=True)
 class _Budget:
     left: int
+    given: set[str]
+    """Names that the model has given in finer layers."""
 
 
 def name_layers(
     request: Request, namer: TopicNamer, encoder: TextEncoder, on_named: Callable[[Sequence[str]], None]
-) -> list[list[tuple[str, bool, list[str]]]]:
+) -> list[list[tuple[str, bool]]]:
     """Name the topics of a tree that has at least two in every layer.
 
     Args:
@@ -82,7 +86,7 @@ def name_layers(
         on_named: told the names of each finished layer.
 
     Returns:
-        For each layer (coarsest first) and group: the name, whether the model gave it, the key phrases.
+        For each layer (coarsest first) and group: the name, and whether the model gave it.
 
     Raises:
         HfmapError: whatever the namer raises.
@@ -109,7 +113,7 @@ def name_layers(
                     )
                     for i, labels in enumerate(finest_first)
                 ],
-                clustering.build_cluster_tree(finest_first),
+                _parts(request.parents),
             ),
             layer_class=layer_class,
             keyphrase_builder=_Phrases(request.vocabulary),
@@ -121,13 +125,18 @@ def name_layers(
             verbose=False,
         )
         model.fit([d.text for d in request.documents], request.vectors, request.vectors[:, :2])
-    return [
-        [
-            (name, by_model, [str(p) for p in phrases])
-            for name, by_model, phrases in zip(layer.topic_names, layer.by_model, layer.keyphrases, strict=True)
-        ]
-        for layer in reversed(model.cluster_layers_)
-    ]
+    return [list(zip(layer.topic_names, layer.by_model, strict=True)) for layer in reversed(model.cluster_layers_)]
+
+
+def _parts(parents: Sequence[Sequence[Place | None]]) -> dict[Place, list[Place]]:
+    """Parts of each topic as Toponymy has them: layers counted from the finest, all the rest under a root."""
+    last = len(parents) - 1
+    found: dict[Place, list[Place]] = {}
+    for depth, above in enumerate(parents):
+        for number, parent in enumerate(above):
+            upper = (last + 1, 0) if parent is None else (last - parent[0], parent[1])
+            found.setdefault(upper, []).append((last - depth, number))
+    return found
 
 
 class _SystemPrompts:
@@ -171,7 +180,7 @@ class _Phrases:
 def _layer_class(
     request: Request, namer: TopicNamer, depth_of: Mapping[int, int], on_named: Callable[[Sequence[str]], None]
 ) -> type[Any]:
-    budget = _Budget(request.most_calls)
+    budget = _Budget(request.most_calls, set())
     base: Any = heavy("toponymy").ClusterLayerText
 
     class Layer(base):  # type: ignore[misc]
@@ -212,7 +221,8 @@ class _LayerTask:
         for group, prompt in enumerate(self.prompts):
             # Toponymy lets a group with a single part have that part's name.
             if not names[group] and isinstance(prompt, str):
-                names[group], by_model[group] = prompt.removeprefix(_SKIP), True
+                names[group] = prompt.removeprefix(_SKIP)
+                by_model[group] = names[group] in self.budget.given
         self._drop_unfit(names, by_model, kept)
         self._ask([g for g in range(count) if not names[g]], names, by_model, kept, again=False)
         self._ask([g for g in range(count) if not names[g]], names, by_model, kept, again=True)
@@ -220,6 +230,7 @@ class _LayerTask:
             if not names[group]:
                 spare = self.request.spare[self.depth][group].name
                 names[group] = unlike(spare, {folded(n) for n in names if n})
+        self.budget.given.update(n for n, ours in zip(names, by_model, strict=True) if ours)
         return names, by_model
 
     def _ask(
@@ -236,7 +247,8 @@ class _LayerTask:
             assert isinstance(prompt, dict)  # noqa: S101 - filtered above
             asked.append((prompt["system"], prompt["user"] + (_second_try(taken) if again else "")))
         for group, answer in zip(groups, self.namer.complete_many(asked, MAX_TOKENS), strict=True):
-            names[group], by_model[group] = name_in(answer), True
+            names[group] = name_in(answer)
+            by_model[group] = bool(names[group])
         self._drop_unfit(names, by_model, kept)
 
     def _drop_unfit(self, names: list[str], by_model: list[bool], kept: Mapping[int, str]) -> None:

@@ -205,10 +205,10 @@ def unlike(name: str, taken: Iterable[str]) -> str:
     used = set(taken)
     if folded(name) not in used:
         return name
-    number = 2
-    while folded(f"{name} {number}") in used:
+    number, stem = 2, " ".join(name.split()[: MOST_WORDS - 1])
+    while folded(f"{stem} {number}") in used:
         number += 1
-    return f"{name} {number}"
+    return f"{stem} {number}"
 
 
 def display(phrase: Phrase) -> str:
@@ -245,7 +245,7 @@ def _language(members: Sequence[Document], documents: Sequence[Document]) -> str
 
 def _like(title: str) -> str:
     words = [w for w in clean(title).split() if w.lower() not in ("dataset", "the", "corpus")]
-    return " ".join([*(words or ["Others"])[:_MOST_LOCAL_WORDS], "and Similar"])
+    return " ".join([*(words or ["Others"])[: _MOST_LOCAL_WORDS - 1], "and Similar"])
 
 
 def _common(vocabulary: Vocabulary, documents: int) -> list[Phrase]:

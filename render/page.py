@@ -11,9 +11,9 @@ import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -21,14 +21,20 @@ from typing import Any
 
 from engine.errors import PassError
 from engine.events import Event, Notice, PassFinished, PassStarted
-from render import document, escape, frame, methodology, plot, vendor
+from render import details, document, escape, frame, methodology, plot, vendor
 
 TITLE = "Hugging Face Dataset Map"
 HUB = "https://huggingface.co/datasets/"
+DATA = "data"
+"""The folder beside the page that holds what the drawer loads when it is opened."""
 
-MODULES = ("core.js", "map.js", "store.js", "search.js", "hover.js", "main.js")
+MODULES = (
+    "core.js", "fields.js", "link.js", "theme.js", "palette.js", "map.js", "store.js", "search.js", "panels.js",
+    "colors.js", "filters.js", "ranges.js", "topics.js", "results.js", "exporter.js", "lasso.js", "hover.js",
+    "drawer.js", "main.js",
+)  # fmt: skip
 """The page's scripts in the order they are joined: one file a widget."""
-STYLES = ("page.css",)
+STYLES = ("page.css", "panels.css", "cards.css", "small.css")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ def ensure(
         subtitle = f"Top {len(data):,} datasets positioned by what their cards say"
         if len(data) == 1:
             subtitle = "One dataset"
-    libraries = vendor.load()
+    libraries = vendor.load(vendor.FOLDER)
     if libraries is None:
         emit(
             Notice(
@@ -77,17 +83,22 @@ def ensure(
             )
         )
     facts = methodology.read(conn)
-    inputs = _digest(data.digest(), facts.digest(), title, subtitle, _assets(), libraries and libraries.digest)
+    chunks = [_digest(text) for text in details.chunks(conn, data)]
+    inputs = _digest(data.digest(), facts.digest(), chunks, title, subtitle, _assets(), libraries and libraries.digest)
     path = out / "index.html"
     if _stored(conn, path) == f"{inputs}:{_content(out)}":
         emit(PassFinished("page", time.monotonic() - started, True))
         return PageResult(path, True)
-    contents = {
-        "methodology.html": methodology.render(facts, data, title=title),
-        "index.html": render(data, title=title, subtitle=subtitle, libraries=libraries),
-    }
+    prefix = f"{DATA}/{inputs[:12]}-"
+    index = render(data, title=title, subtitle=subtitle, libraries=libraries, chunks=prefix)
     try:
-        _write(out, contents)
+        for number, text in enumerate(details.chunks(conn, data)):
+            _write(out / f"{prefix}{number}.js", text)
+        _write(out / "methodology.html", methodology.render(facts, data, title=title))
+        _write(path, index)
+        for old in (out / DATA).glob("*.js"):
+            if not old.name.startswith(prefix.removeprefix(f"{DATA}/")):
+                old.unlink()
     except OSError as error:
         raise PassError(f"The page cannot be written: {error}", hint="Choose another folder with --out.") from error
     with conn:
@@ -101,39 +112,39 @@ def ensure(
     return PageResult(path, False)
 
 
-def render(data: frame.Frame, *, title: str, subtitle: str, libraries: vendor.Vendor | None) -> str:
-    """The map page as HTML."""
+def render(data: frame.Frame, *, title: str, subtitle: str, libraries: vendor.Vendor | None, chunks: str) -> str:
+    """The map page as HTML. `chunks` is how the addresses of the drawer's chunks begin."""
+    drawing = plot.prepare(data)
     config = {
         "hub": HUB,
         "headings": frame.HEADINGS,
         "vocabularies": data.vocabularies,
-        "topics": _topics(data),
+        "topics": _topics(data, drawing),
         "layers": len(data.topic_of),
-        "day": (data.day - datetime(1970, 1, 1).date()).days if data.day else None,
+        "day": (data.day - date(1970, 1, 1)).days if data.day else None,
         "raw": {str(i): raw for i, raw in enumerate(data.repo_ids) if raw != _shown(raw)},
         "font": vendor.FONT_FAMILY,
+        "chunks": {"size": details.CHUNK, "prefix": chunks},
     }
     urls = plot.script_urls()
     links = "" if libraries else "".join(f'<script src="{escape.html(url)}"></script>' for url in urls)
     badge = f"{data.day.day} {data.day:%B %Y}" if data.day else ""
     style = plot.Style(
-        html=_skeleton(title=title, subtitle=subtitle, badge=badge, total=len(data)) + links,
+        html=_skeleton(title=title, subtitle=subtitle, badge=badge) + links,
         css="\n".join(_asset(name) for name in STYLES),
         js="\n".join([f"const HFMAP = {escape.script_json(config)};", *(_asset(name) for name in MODULES)]),
     )
-    page = plot.draw(data, _columns(data), title=str(escape.html(title)), style=style, vendor=libraries)
+    page = plot.draw(data, drawing, _columns(data), title=str(escape.html(title)), style=style, vendor=libraries)
     embedded = [entry["encoded_content"] for entry in libraries.scripts(urls).values()] if libraries else [""]
     origins = [] if libraries else sorted({document.origin(url) for url in urls})
     return document.finish(page, description=subtitle, embedded=embedded, origins=origins)
 
 
-def _topics(data: frame.Frame) -> list[list[Any]]:
-    """Name, layer (0 is the coarsest), parent, size, place, and DataMapPlot's number of the layer."""
-    rows = plot.label_rows(data)
-    places = plot.topic_places(data, plot.coordinates(data))
+def _topics(data: frame.Frame, drawing: plot.Drawing) -> list[list[Any]]:
+    """Name, layer (0 is the coarsest), parent, size, x, y, DataMapPlot's number of the layer, colour."""
     return [
-        [t.name, t.layer, t.parent, t.size, *place, rows.get(t.layer, -1)]
-        for t, place in zip(data.topics, places, strict=True)
+        [t.name, t.layer, t.parent, t.size, *place, drawing.layer_rows.get(t.layer, -1), color]
+        for t, place, color in zip(data.topics, drawing.places, drawing.colors, strict=True)
     ]
 
 
@@ -161,7 +172,7 @@ def _columns(data: frame.Frame) -> dict[str, list[Any]]:
 
 
 def _skeleton(**values: Any) -> str:
-    from jinja2 import Environment  # noqa: PLC0415
+    from jinja2 import Environment
 
     environment = Environment(autoescape=True, finalize=escape.html, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(_asset("page.html")).render(**values)
@@ -174,7 +185,9 @@ def _asset(name: str) -> str:
 def _assets() -> str:
     """The hash of all that shapes a page besides the data: this package's own files and DataMapPlot."""
     folder = Path(str(files("render")))
-    sources = [folder / f"{name}.py" for name in ("document", "escape", "frame", "methodology", "page", "plot")]
+    sources = [
+        folder / f"{name}.py" for name in ("details", "document", "escape", "frame", "methodology", "page", "plot")
+    ]
     sources += sorted((folder / "assets").glob("*.*"))
     return _digest(version("datamapplot"), *(_hash(source) for source in sources))
 
@@ -189,7 +202,8 @@ def _hash(path: Path) -> str:
 
 def _content(out: Path) -> str:
     """The hash of the page's files as they are now; of whatever is there of them."""
-    return _digest(*((name, _hash(out / name)) for name in ("index.html", "methodology.html") if (out / name).is_file()))
+    paths = [out / "index.html", out / "methodology.html", *sorted((out / DATA).glob("*.js"))]
+    return _digest(*((path.name, _hash(path)) for path in paths if path.is_file()))
 
 
 def _stored(conn: sqlite3.Connection, path: Path) -> str | None:
@@ -197,18 +211,15 @@ def _stored(conn: sqlite3.Connection, path: Path) -> str | None:
     return row[0] if row else None
 
 
-def _write(out: Path, contents: Mapping[str, str]) -> None:
-    """Replace the files one by one, each at once."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        target = out / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            with scratch.open("w", encoding="utf-8", newline="\n") as handle:
-                handle.write(content)
-                handle.flush()
-                os.fsync(handle.fileno())
-            scratch.replace(target)
-        finally:
-            scratch.unlink(missing_ok=True)
+def _write(target: Path, content: str) -> None:
+    """Replace a file at once."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with scratch.open("w", encoding="utf-8", newline="\n") as handle:
+            handle.write(content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        scratch.replace(target)
+    finally:
+        scratch.unlink(missing_ok=True)

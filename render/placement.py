@@ -42,9 +42,7 @@ def place(vectors: FloatMatrix, plane: NDArray[np.float64], kept: NDArray[np.boo
     return placed
 
 
-def align(
-    plane: NDArray[np.float64], target: NDArray[np.float64], shared: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def align(plane: NDArray[np.float64], target: NDArray[np.float64], shared: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Move, turn (or mirror) and scale a whole layout so that its shared points lie nearest their old places.
 
     Args:

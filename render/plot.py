@@ -13,7 +13,7 @@ import gzip
 import json
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,6 +33,9 @@ NOISE = ""
 """DataMapPlot's name for points of no topic; never a topic's name."""
 
 
+NEUTRAL = "#3b7ea1"
+
+
 @dataclass(frozen=True, slots=True)
 class Style:
     """What the page adds to DataMapPlot's own: markup, style sheet and script, all trusted."""
@@ -42,26 +45,39 @@ class Style:
     js: str
 
 
-def coordinates(frame: Frame) -> NDArray[np.float32]:
-    """Positions for drawing, shape (n, 2): centred, in ±HALF_EXTENT."""
-    points = np.array([frame.x, frame.y], dtype=np.float64).T
-    low, high = points.min(axis=0), points.max(axis=0)
-    extent = float((high - low).max())
-    scale = 2 * HALF_EXTENT / extent if extent > 0 else 1.0
-    return ((points - (low + high) / 2) * scale).astype(np.float32)
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """A frame as DataMapPlot wants it.
 
-
-def label_layers(frame: Frame) -> list[NDArray[Any]]:
-    """Topic names per dataset, finest layer first; NOISE where a dataset is in no topic.
-
-    A topic that has the name of a topic above it is not named a second time.
+    coords: float32, shape (n, 2), centred, in ±HALF_EXTENT. layers: topic names per dataset, finest layer
+    first, NOISE where there is none; a topic that has the name of one above it is not named again.
+    layer_rows: which of `layers` a topic layer of the frame is. places, colors: of each topic, the map position
+    of its name and its colour as #rrggbb.
     """
-    return [names for _, names in _named_layers(frame)]
+
+    coords: NDArray[np.float32]
+    layers: list[NDArray[Any]]
+    layer_rows: dict[int, int]
+    places: list[tuple[float, float]]
+    colors: list[str]
 
 
-def label_rows(frame: Frame) -> dict[int, int]:
-    """For each topic layer, which of `label_layers` it is; layers without a name are in none."""
-    return {layer: row for row, (layer, _) in enumerate(_named_layers(frame))}
+def prepare(frame: Frame) -> Drawing:
+    """Scale the map, and place and colour its topics."""
+    points = np.array([frame.x, frame.y], dtype=np.float64).T
+    # The farthest point from the mean decides the scale: DataMapPlot moves the mean to the origin.
+    points -= points.mean(axis=0)
+    extent = float(np.abs(points).max())
+    coords = (points * (HALF_EXTENT / extent if extent > 0 else 1.0)).astype(np.float32)
+    named = _named_layers(frame)
+    places = [_place(coords[np.array(frame.topic_of[t.layer]) == i]) for i, t in enumerate(frame.topics)]
+    return Drawing(
+        coords,
+        [names for _, names in named],
+        {layer: row for row, (layer, _) in enumerate(named)},
+        places,
+        _topic_colors(coords, frame, places),
+    )
 
 
 def _named_layers(frame: Frame) -> list[tuple[int, NDArray[Any]]]:
@@ -80,67 +96,71 @@ def _named_layers(frame: Frame) -> list[tuple[int, NDArray[Any]]]:
     return layers
 
 
-def topic_places(frame: Frame, coords: NDArray[np.float32]) -> list[tuple[float, float]]:
-    """Where each topic's name goes: at the dataset of it that is nearest to its mean."""
-    middle = coords.mean(axis=0)
-    places = []
-    for i, topic in enumerate(frame.topics):
-        members = coords[np.array(frame.topic_of[topic.layer]) == i]
-        offsets = members - members.mean(axis=0)
-        x, y = members[int(np.argmin((offsets**2).sum(axis=1)))] - middle
-        places.append((round(float(x), 4), round(float(y), 4)))
-    return places
+def _place(members: NDArray[np.float32]) -> tuple[float, float]:
+    """At the member nearest to the mean of all: the mean of two islands lies in the sea."""
+    offsets = members - members.mean(axis=0)
+    x, y = members[int(np.argmin((offsets**2).sum(axis=1)))]
+    return round(float(x), 4), round(float(y), 4)
+
+
+def _topic_colors(coords: NDArray[np.float32], frame: Frame, places: list[tuple[float, float]]) -> list[str]:
+    """The hue tells the direction from the middle of the map, so that related topics have related colours."""
+    if not places:
+        return []
+    if not np.ptp(coords, axis=0).any():
+        return [NEUTRAL] * len(places)  # no direction to tell apart: all datasets are in one spot
+    with _alone():
+        from datamapplot.palette_handling import palette_from_datamap
+
+        # Finest first, as DataMapPlot orders them: the colours depend on the order.
+        order = sorted(range(len(places)), key=lambda i: (-frame.topics[i].layer, frame.topics[i].name))
+        palette = palette_from_datamap(coords, np.array([places[i] for i in order]), theta_range=np.pi / 16)
+    colors = dict(zip(order, palette, strict=True))
+    return [colors[i] for i in range(len(places))]
 
 
 def script_urls() -> list[str]:
     """Where DataMapPlot would link its scripts from."""
     with _alone():
-        from datamapplot.interactive_helpers import get_js_dependency_urls  # noqa: PLC0415
+        from datamapplot.interactive_helpers import get_js_dependency_urls
 
         return sorted(get_js_dependency_urls(False, False, False))
 
 
-def topic_colors(coords: NDArray[np.float32], layers: Sequence[NDArray[Any]]) -> dict[str, str]:
-    """A colour (#rrggbb) per topic name: the hue tells the direction from the map's middle."""
-    from datamapplot.palette_handling import palette_from_datamap  # noqa: PLC0415
-
-    places: dict[str, NDArray[np.float32]] = {}
-    for names in layers:
-        for name in sorted(set(names) - {NOISE}):
-            places.setdefault(name, coords[names == name].mean(axis=0))
-    if not np.ptp(coords, axis=0).any():
-        return dict.fromkeys(places, "#3b7ea1")  # no direction to tell apart: all datasets are in one spot
-    palette = palette_from_datamap(coords, np.array(list(places.values())), theta_range=np.pi / 16)
-    return dict(zip(places, palette, strict=True))
-
-
-def draw(frame: Frame, columns: dict[str, list[Any]], *, title: str, style: Style, vendor: Vendor | None) -> str:
+def draw(
+    frame: Frame,
+    drawing: Drawing,
+    columns: dict[str, list[Any]],
+    *,
+    title: str,
+    style: Style,
+    vendor: Vendor | None,
+) -> str:
     """DataMapPlot's page as HTML.
 
     `columns` go into the page as they are and reach the page's script as `datamap.metaData`; `title` is HTML.
     Without `vendor` the libraries are left out: the caller links them.
     """
-    coords = coordinates(frame)
-    layers = label_layers(frame)
     sizes = np.array(frame.sizes(), dtype=np.float32)
+    # Equal names of two layers share a colour, that of the coarser.
+    colors = {t.name: color for t, color in reversed(list(zip(frame.topics, drawing.colors, strict=True)))}
     with _alone() as home:
-        import datamapplot  # noqa: PLC0415
-        import pandas as pd  # noqa: PLC0415
+        import datamapplot
+        import pandas as pd
 
-        scripts = home / "js.json"
+        scripts, fonts = home / "js.json", home / "fonts.json"
         if vendor is None:
             stub = {url: {"name": f"linked{i}", "encoded_content": ""} for i, url in enumerate(script_urls())}
             scripts.write_text(json.dumps(stub))
-            (home / "fonts.json").write_text("{}")
-            fonts = home / "fonts.json"
+            fonts.write_text("{}")
         else:
             scripts.write_text(json.dumps(vendor.scripts(script_urls())))
             fonts = vendor.fonts
         figure = datamapplot.create_interactive_plot(
-            coords,
-            *layers,
+            drawing.coords,
+            *drawing.layers,
             extra_point_data=pd.DataFrame(columns),
-            label_color_map=topic_colors(coords, layers) if layers else None,
+            label_color_map=colors if drawing.layers else None,
             marker_size_array=sizes,
             # Keeps sizes in pixels: DataMapPlot divides by the mean and multiplies by a hundredth of this.
             point_size_scale=100 * float(sizes.mean()),
@@ -151,12 +171,10 @@ def draw(frame: Frame, columns: dict[str, list[Any]], *, title: str, style: Styl
             max_fontsize=24,
             text_min_pixel_size=13,
             text_max_pixel_size=26,
-            text_outline_color="#ffffffee",
             font_family=FONT_FAMILY,
             font_weight=600,
             noise_label=NOISE,
             noise_color="#a0a4ab",
-            background_color="#ffffff",
             title=title,
             widgets=[],
             show_loading_progress=False,
@@ -173,7 +191,7 @@ def draw(frame: Frame, columns: dict[str, list[Any]], *, title: str, style: Styl
 @contextlib.contextmanager
 def _alone() -> Iterator[Path]:
     """DataMapPlot without the user's files, the clock and the order of a hash table."""
-    import platformdirs  # noqa: PLC0415
+    import platformdirs
 
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as undo, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # DataMapPlot's own, and those of what it imports
@@ -182,8 +200,8 @@ def _alone() -> Iterator[Path]:
         (home / "datamapplot_css_encoded.json").write_text("{}")
         for name in ("user_config_dir", "user_data_dir"):
             undo.enter_context(_replaced(platformdirs, name, lambda *_args, **_kwargs: scratch))
-        import datamapplot.config  # noqa: PLC0415
-        from datamapplot import create_plots, interactive_helpers, interactive_rendering  # noqa: PLC0415
+        import datamapplot.config
+        from datamapplot import create_plots, interactive_helpers, interactive_rendering
 
         manager = datamapplot.config.ConfigManager()
         undo.enter_context(_replaced(manager, "_config", datamapplot.config.DEFAULT_CONFIG.copy()))

@@ -94,4 +94,4 @@ def _trustworthiness(vectors: FloatMatrix, rows: NDArray[np.int64], near: NDArra
 
 def _overlap(a: NDArray[np.int32], b: NDArray[np.int64]) -> float:
     found = np.any(a[:, :, None] == b[:, None, :], axis=2)
-    return float(np.mean(found))
+    return float(found.mean(dtype=np.float64))

@@ -66,10 +66,11 @@ def read_documents(conn: sqlite3.Connection, layout_id: int) -> list[Document]:
         " WHERE p.layout_id = ? ORDER BY d.repo_id",
         (layout_id,),
     )
-    return [_document(row) for row in rows]
+    return [document(row) for row in rows]
 
 
-def _document(row: Sequence[Any]) -> Document:
+def document(row: Sequence[Any]) -> Document:
+    """The document of a row of dataset_id, repo_id, name, pretty name, language, modality, size, metadata, card."""
     dataset_id, repo_id, name, pretty, language, modality, size, metadata, card = row
     facts = json.loads(metadata)
     return Document(

@@ -15,17 +15,21 @@ BY_KEY_PHRASES = "key-phrases"
 BY_PERSON = "person"
 
 
+Place = tuple[int, int]
+"""A topic's layer (0 the coarsest) and its number in the layer."""
+
+
 @dataclass(slots=True)
 class Topic:
-    """One topic. `place` is its layer (0 the coarsest) and its number in the layer."""
+    """One topic."""
 
-    place: tuple[int, int]
+    place: Place
     name: str
     named_by: str
     key_phrases: list[str]
     exemplars: list[int]
     """dataset_ids, most typical first."""
-    parent: tuple[int, int] | None
+    parent: Place | None
     members: list[int]
     """dataset_ids."""
     lasting_id: int | None = None
@@ -63,6 +67,14 @@ def newest(conn: sqlite3.Connection, *, with_topics: bool = True) -> Tree | None
     if with_topics:
         tree.topics = _read_topics(conn, row[0])
     return tree
+
+
+def size(conn: sqlite3.Connection, tree_id: int) -> tuple[int, int]:
+    """How many topics a tree has, and in how many layers."""
+    count, layers = conn.execute(
+        "SELECT count(*), count(DISTINCT layer) FROM topic WHERE tree_id = ?", (tree_id,)
+    ).fetchone()
+    return int(count), int(layers)
 
 
 def _read_topics(conn: sqlite3.Connection, tree_id: int) -> list[Topic]:
@@ -116,7 +128,7 @@ def store(conn: sqlite3.Connection, tree: Tree, run_id: int) -> int:
             ),
         )
         tree_id = tree.tree_id = int(cursor.lastrowid or 0)
-        ids: dict[tuple[int, int], int] = {}
+        ids: dict[Place, int] = {}
         for topic in sorted(tree.topics, key=lambda t: t.place):
             parent_id = None if topic.parent is None else ids[topic.parent]
             topic.topic_id = ids[topic.place] = _store_topic(conn, tree_id, topic, parent_id)

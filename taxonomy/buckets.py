@@ -140,8 +140,8 @@ def language_name(code: str) -> str:
 def _languages() -> tuple[dict[str, str], frozenset[str]]:
     """English names by code, three-letter codes included, and the set of the names."""
     # CLDR is read from files, which takes time that not every command has.
-    from babel import Locale  # noqa: PLC0415
-    from babel.core import get_global  # noqa: PLC0415
+    from babel import Locale
+    from babel.core import get_global
 
     names = {str(code): str(name) for code, name in Locale("en").languages.items()}
     for alias, code in get_global("language_aliases").items():

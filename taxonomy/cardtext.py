@@ -70,10 +70,12 @@ _DROPPED_LINE = re.compile(
     r")",
     re.IGNORECASE,
 )
+_BIBTEX = re.compile(r"[ \t>]*@[A-Za-z]{2,20}[ \t]*\{")
 _INLINE = re.compile(
     r"!\[[^\]\n]{0,300}+\]\([^()\n]{0,1000}+(?:\([^()\n]{0,200}+\)[^()\n]{0,300}+)?\)"  # images and badges
     r"|\]\([^()\n]{0,1000}+(?:\([^()\n]{0,200}+\)[^()\n]{0,300}+)?\)"  # link targets
     r"|\]\[[^\[\]\n]{0,100}+\]"
+    r"|\(?\[?[Mm]ore [Ii]nformation [Nn]eeded(?:\](?!\())?\)?"
     r"|<(?:https?://|mailto:)[^<>\s]{1,1000}+>|</?[A-Za-z][^<>]{0,1000}+>"  # autolinks, HTML
     r"|https?://[^\s<>)\]]++|www\.[^\s<>)\]]++"
     r"|&(?:#\d{1,6}|#x[0-9a-fA-F]{1,5}|[A-Za-z]{2,10});"
@@ -143,12 +145,12 @@ def strip_mapped(body: str) -> StrippedText:
         for text, raw in _inline(body, start, end):
             if not begun:
                 text, raw = text.lstrip(), raw + len(text) - len(text.lstrip()) if raw >= 0 else raw  # noqa: PLW2901
-                if not text:
-                    continue
-                if glue:
-                    out.append(glue)
-                    at += len(glue)
-                begun = True
+            if not text:
+                continue
+            if not begun and glue:
+                out.append(glue)
+                at += len(glue)
+            begun = True
             out.append(text)
             if raw >= 0:
                 pieces.append((at, raw, len(text)))
@@ -182,10 +184,12 @@ def _kept_lines(body: str) -> Iterator[tuple[int, int, bool]]:
     hidden = _hidden(body, lines)
     skip_above = 0  # inside a dropped section opened by a heading of this level; 0: in none
     paragraph = True
+    in_entry = False
     last_end = 0
     for index, (start, end) in enumerate(lines):
         gap = body[last_end:start]
-        paragraph = paragraph or gap.count("\n") > 1 or (gap.count("\r") > 1 and "\n" not in gap)
+        gap_here = gap.count("\n") > 1 or (gap.count("\r") > 1 and "\n" not in gap)
+        paragraph = paragraph or gap_here
         last_end = end
         if hidden[index]:
             paragraph = True
@@ -203,6 +207,11 @@ def _kept_lines(body: str) -> Iterator[tuple[int, int, bool]]:
             offset = line.find(title)
             prefix = _TITLE_PREFIX.match(title)
             yield start + offset + (prefix.end() if prefix else 0), start + offset + len(title), True
+            continue
+        # A BibTeX entry ends at its brace or, where that is missing, at a blank line.
+        in_entry = (in_entry and not gap_here) or _BIBTEX.match(line) is not None
+        if in_entry:
+            in_entry = line.strip() != "}"
             continue
         if skip_above or _DROPPED_LINE.match(line):
             continue

@@ -25,6 +25,23 @@ _WEAK = re.compile(
     r"|column|string|license|download|however|these|they|et al)\b|:$|\?$",
     re.IGNORECASE,
 )
+_KIND = r"(?i:data ?set|corpus|benchmark|collection|database|treebank)"
+_HOLDS = (
+    r"(?:contains|consists of|is (?:composed|comprised|made up) of|comprises|includes|provides|offers|has|holds"
+    r"|covers|features)"
+)
+#: What stands before the noun phrase that says what the records are.
+_SUBJECT = re.compile(
+    rf"^(?:(?i:the|our|this) )?"
+    rf"(?:[\w.'’&/-]+ ){{0,5}}?(?:{_KIND}|[A-Z][\w.-]*(?: \([^)]{{1,60}}\))?)(?: \([^)]{{1,60}}\))? (?:"
+    rf"{_HOLDS} (?:of )?(?:about |around |approximately |over |more than )?(?=(?:\d|an? |the |[a-z]))"
+    rf"|(?:is|was) an? (?:[a-z-]+ ){{0,2}}{_KIND} (?:of|containing|consisting of|with|that contains|comprising) )"
+)
+_INSTRUCTION = re.compile(
+    r"^(?:to (?:load|use|download|get|see|run)|for (?:more|details)|if "
+    r"|when |note|please|all you)\b|load_dataset|[=\"]\s?[=(\"]| = ",
+    re.IGNORECASE,
+)
 _CANDIDATES = 40
 _CHARS = 6_000
 
@@ -36,7 +53,9 @@ def best_line(text: str, title: str, tags: tuple[str, ...]) -> str:
         weights = Counter(word for sentence, _ in candidates for word in set(_content(sentence)))
         name = set(_content(title))
         best = max(range(len(candidates)), key=lambda i: _score(candidates[i][0], i, weights, name))
-        line = trim_summary(candidates[best][0])
+        sentence = candidates[best][0]
+        opened = _SUBJECT.sub("", sentence, count=1)
+        line = trim_summary(opened if len(opened.split()) >= 5 else sentence)
         if summary_problem(line) is None and len(line.split()) >= 4:
             return line
     return _fallback(title, tags)
@@ -47,7 +66,11 @@ def _candidates(text: str) -> Iterator[tuple[str, int]]:
     for block in re.split(r"\n{2,}|\n(?=[A-Z0-9])", text):
         for sentence in sentences(" ".join(block.split())):
             words = sentence.split()
-            if 5 <= len(words) <= 80 and sum(c.isalpha() for c in sentence) > 0.6 * len(sentence):
+            if (
+                5 <= len(words) <= 80
+                and not _INSTRUCTION.search(sentence)
+                and sum(c.isalpha() for c in sentence) > 0.6 * len(sentence)
+            ):
                 yield sentence, len(words)
 
 

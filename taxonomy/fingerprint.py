@@ -12,7 +12,7 @@ RULES = "hfmap-rules"
 
 @lru_cache(maxsize=1)
 def rules_digest() -> str:
-    """SHA-256 (hex) over this package's modules and data: a changed rule makes what it gave stale, nothing else does."""
+    """SHA-256 (hex) over this package's modules and data: a changed rule makes stale what it gave."""
     digest = hashlib.sha256()
     for file in sorted(Path(__file__).parent.iterdir()):
         if file.suffix in {".py", ".json", ".npz"} and file.name not in {"prompt.py", "examples.json", "taxonomy.json"}:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-_PROPER = re.compile(r"\b(?:the )?[A-Z][a-z]+(?:[ -](?:and |of (?:the )?)?[A-Z][a-z]+){0,3}")
+_CAPITALS = re.compile(r"[A-Z][a-z]+(?:[ -](?:and |of (?:the )?)?[A-Z][a-z]+){0,9}")
+_NAME_PART = re.compile(r"[A-Za-z]+")
+_LONGEST_NAME = 4
 #: Also first names, units or words of English.
 _AMBIGUOUS = {
     "Jordan",
@@ -18,6 +20,7 @@ _AMBIGUOUS = {
     "Dominica",
     "Reunion",
     "Outlying Oceania",
+    "United Nations",
 }
 _USUAL = {"United States": ("USA", "United States of America"), "United Kingdom": ("UK", "Great Britain", "England")}
 _REGIONS = (
@@ -68,11 +71,9 @@ _MOST = 5
 def places(text: str) -> dict[str, tuple[int, int]]:
     """Countries and regions named in a text, in order, each with its first offsets; "global" alone if claimed."""
     found: dict[str, tuple[int, int]] = {}
-    for match in _PROPER.finditer(text):
-        name = match.group().removeprefix("the ")
-        known = _places().get(name)
-        if known:
-            found.setdefault(known, (match.end() - len(name), match.end()))
+    for match in _CAPITALS.finditer(text):
+        for start, end in _names_in(text, match):
+            found.setdefault(_places()[text[start:end]], (start, end))
     for match in _SHORT.finditer(text):
         found.setdefault(_places()[match.group()], match.span())
     claim = _GLOBAL.search(text)
@@ -80,6 +81,22 @@ def places(text: str) -> dict[str, tuple[int, int]]:
         return {"global": claim.span()}
     # A long list of countries is a table of something, not the scope.
     return found if len(found) <= _MOST else {}
+
+
+def _names_in(text: str, match: re.Match[str]) -> list[tuple[int, int]]:
+    """The places in a run of capitalized words ("In Norway and Trinidad and Tobago"), the longest names first."""
+    words = [part.span() for part in _NAME_PART.finditer(text, *match.span())]
+    found, at = [], 0
+    while at < len(words):
+        for upto in range(min(at + _LONGEST_NAME, len(words)), at, -1):
+            span = (words[at][0], words[upto - 1][1])
+            if text[slice(*span)] in _places():
+                found.append(span)
+                at = upto
+                break
+        else:
+            at += 1
+    return found
 
 
 def generators(text: str) -> dict[str, tuple[int, int]]:
@@ -113,7 +130,7 @@ def sentence_around(text: str, start: int, end: int, reach: int = 300) -> tuple[
 
 @lru_cache(maxsize=1)
 def _places() -> dict[str, str]:
-    from babel import Locale  # noqa: PLC0415 (reads files)
+    from babel import Locale
 
     names = {str(name): str(name) for code, name in Locale("en").territories.items() if len(code) == 2}
     names |= {region: region for region in _REGIONS}

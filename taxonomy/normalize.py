@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from rapidfuzz import fuzz, process
+from rapidfuzz.distance import OSA
 
 from taxonomy.loosejson import CutList, CutText
 from taxonomy.model import Field, Value
@@ -180,7 +181,10 @@ def nearest(text: str, slugs: tuple[str, ...]) -> str | None:
     candidates = {key: slug for key, slug in known.items() if slug != "other"}
     ranked = process.extract(wanted, candidates.keys(), scorer=fuzz.ratio, limit=2, score_cutoff=_NEAR - _MARGIN)
     if ranked and ranked[0][1] >= _NEAR and (len(ranked) == 1 or ranked[0][1] - ranked[1][1] >= _MARGIN):
-        return candidates[ranked[0][0]]
+        best = ranked[0][0]
+        # A slip of the pen changes a letter or two and not the first; "not-", "un-" and "non-" change the meaning.
+        if wanted[0] == best[0] and OSA.distance(wanted, best) <= max(1, len(best) // 7):
+            return candidates[best]
     return _begun(_words(text), candidates.values())
 
 
@@ -189,12 +193,13 @@ def _begun(words: list[str], slugs: Iterable[str]) -> str | None:
     begun, named = [], []
     for slug in slugs:
         parts = _words(slug)
-        if words and words == parts[: len(words)] and 2 * len(words) >= len(parts):
+        if words and words == parts[: len(words)]:
             begun.append(slug)
         elif parts == words[: len(parts)]:
             named.append(slug)
     if len(begun) == 1 and not named:
-        return begun[0]
+        # "medical" can only be medical-and-biomedical; "general" says too little for general-web-text.
+        return begun[0] if 2 * len(words) >= len(_words(begun[0])) else None
     if named and not begun:
         longest = max(named, key=len)
         rest = " ".join(words[len(_words(longest)) :])

@@ -84,11 +84,14 @@ _KINDS = {
 
 
 @lru_cache(maxsize=8)
-def extraction_system(taxonomy: Taxonomy) -> str:
-    """The system prompt of the extraction: task, fields with their rules, worked examples."""
+def extraction_system(taxonomy: Taxonomy, *, worked: bool = True) -> str:
+    """The system prompt of the extraction: task, fields with their rules, worked examples.
+
+    Without the examples (`worked=False`) it is half as long, for models with a short context.
+    """
     parts = [_ROLE, "The fields"]
     parts += [_field_text(number, field) for number, field in enumerate(taxonomy.fields, 1)]
-    shown = examples(taxonomy)
+    shown = examples(taxonomy) if worked else []
     if shown:
         parts.append("Worked examples (the cards are invented)")
     for number, example in enumerate(shown, 1):

@@ -43,9 +43,13 @@ def locate(quote: str, card: str) -> tuple[int, int] | None:
     White space, Unicode form (NFKC), quotation marks, dashes and markdown emphasis do not count; case does. A quote
     without a letter or digit is nowhere. Takes time linear in the two lengths.
     """
-    wanted = _fold(_unwrap(quote)).text.strip()
+    unwrapped = _unwrap(quote)
+    wanted = _fold(unwrapped).text.strip()
     if not any(character.isalnum() for character in wanted):
         return None
+    for verbatim in (quote.strip(), unwrapped):
+        if (at := card.find(verbatim)) >= 0:
+            return at, at + len(verbatim)
     folded = _fold_card(card)
     at = folded.text.find(wanted)
     if at < 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 from taxonomy import named, scoring
@@ -18,7 +19,8 @@ from taxonomy.quotes import clip_span
 from taxonomy.values import Extraction, FieldValue
 
 _PROBE_CHARS = 40_000
-_TEMPERATURE = 1.6
+#: Makes the mean confidence on cards with reference labels the share that agrees.
+_TEMPERATURE = 2.3
 #: A further slug of a list must score at least this share of the first.
 _ALSO = 0.82
 _MOST_OF_LIST = 3
@@ -36,7 +38,7 @@ class CardInput:
 
 def extract(card: CardInput, taxonomy: Taxonomy) -> Extraction:
     """A value for every field, with a confidence (0–1) and, where there is one, a verbatim quote of `card.text`."""
-    stripped = strip_mapped(card.text[:_PROBE_CHARS])
+    stripped = _stripped(card.text)
     evidence = scoring.score(taxonomy, card.title, card.tags, stripped.text)
     values: dict[str, FieldValue] = {}
     for field in taxonomy:
@@ -45,21 +47,27 @@ def extract(card: CardInput, taxonomy: Taxonomy) -> Extraction:
         elif field.kind == "flag":
             values[field.name] = _flag(field, evidence[field.name], stripped)
         else:
-            values[field.name] = _slugs(field, evidence[field.name], scoring.threshold(taxonomy, field.name), stripped)
+            values[field.name] = _slugs(field, evidence[field.name], stripped)
     return MappingProxyType(values)
 
 
 def summarize(card: CardInput) -> str:
     """One sentence of at most 25 words about the data: the card's own, rewritten at its opening; never empty."""
-    return best_line(strip_mapped(card.text[:_PROBE_CHARS]).text, card.title, card.tags)
+    return best_line(_stripped(card.text).text, card.title, card.tags)
 
 
-def _slugs(field: Field, evidence: scoring.Evidence, threshold: float, stripped: StrippedText) -> FieldValue:
+@lru_cache(maxsize=4)
+def _stripped(text: str) -> StrippedText:
+    # Fields and summary are asked for one after the other.
+    return strip_mapped(text[:_PROBE_CHARS])
+
+
+def _slugs(field: Field, evidence: scoring.Evidence, stripped: StrippedText) -> FieldValue:
     ranked = sorted(
         ((score, slug) for slug, score in evidence.scores.items() if slug not in {"not_stated", "other"}),
         key=lambda pair: -pair[0],
     )
-    said = [(score, slug) for score, slug in ranked if score > threshold]
+    said = [(score, slug) for score, slug in ranked if evidence.support[slug] > evidence.threshold]
     if field.kind == "many" and field.may_be_empty:
         chosen = [slug for _, slug in said[:_MOST_OF_LIST]]
         confidence = 0.5 if chosen else _SURE_OF_NOTHING
@@ -78,8 +86,9 @@ def _slugs(field: Field, evidence: scoring.Evidence, threshold: float, stripped:
 
 
 def _flag(field: Field, evidence: scoring.Evidence, stripped: StrippedText) -> FieldValue:
-    true, false = evidence.scores["true"], evidence.scores["false"]
-    if true == false:
+    scores = evidence.scores
+    true, false = scores["true"], scores["false"]
+    if true == false or max(evidence.support.values()) <= evidence.threshold:
         return FieldValue(field.default if isinstance(field.default, bool) else False, confidence=_SURE_OF_NOTHING)
     return _found(true > false, ["true" if true > false else "false"], _share([true, false]), evidence, stripped)
 

@@ -37,10 +37,21 @@ Phrase = tuple[str, ...]
 
 @dataclass(slots=True)
 class Evidence:
-    """How much speaks for each slug, and where the strongest phrase for it stands in the stripped body."""
+    """How much speaks for each slug, and where the strongest phrase for it stands in the stripped body.
 
-    scores: dict[str, float]
+    `scores` are comparable: support from the card plus how common the slug is. A slug whose support is no more than
+    `threshold` does not count as said, however common it is.
+    """
+
+    threshold: float
+    support: dict[str, float]
+    priors: dict[str, float]
     spans: dict[str, tuple[int, int]]
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Support and prior together, by slug."""
+        return {slug: support + self.priors.get(slug, 0.0) for slug, support in self.support.items()}
 
 
 @dataclass(slots=True)
@@ -50,16 +61,18 @@ class _Rules:
     targets: dict[Phrase, list[tuple[str, str, float]]] = field(default_factory=lambda: defaultdict(list))
     tags: dict[str, list[tuple[str, str, float]]] = field(default_factory=lambda: defaultdict(list))
     starts: dict[str, list[Phrase]] = field(default_factory=lambda: defaultdict(list))
-    priors: dict[tuple[str, str], float] = field(default_factory=dict)
+    priors: dict[str, dict[str, float]] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
 
 
 def score(taxonomy: Taxonomy, title: str, tags: tuple[str, ...], text: str) -> Mapping[str, Evidence]:
     """Evidence for every field of kind "one", "many" or "flag" (slugs "true" and "false"). `text` is stripped."""
     rules = _compiled(taxonomy)
-    found = {f.name: Evidence(dict.fromkeys(slugs_of(f), 0.0), {}) for f in taxonomy if f.kind != "open"}
-    for (name, slug), prior in rules.priors.items():
-        found[name].scores[slug] += prior
+    found = {
+        f.name: Evidence(rules.thresholds[f.name], dict.fromkeys(slugs_of(f), 0.0), rules.priors[f.name], {})
+        for f in taxonomy
+        if f.kind != "open"
+    }
     counts: dict[Phrase, float] = defaultdict(float)
     places: dict[Phrase, tuple[int, int]] = {}
     for phrase, _, _ in _phrases(rules, title):
@@ -70,7 +83,7 @@ def score(taxonomy: Taxonomy, title: str, tags: tuple[str, ...], text: str) -> M
         places.setdefault(phrase, (start, end))
     for tag in tags:
         for name, slug, weight in rules.tags.get(tag.lower(), ()):
-            found[name].scores[slug] += weight
+            found[name].support[slug] += weight
         if ":" not in tag or tag.startswith(_TAG_KINDS):
             for phrase, _, _ in _phrases(rules, tag.split(":", 1)[-1]):
                 counts[phrase] += TAGS
@@ -79,16 +92,11 @@ def score(taxonomy: Taxonomy, title: str, tags: tuple[str, ...], text: str) -> M
         strength = math.log1p(min(count, _MOST))
         for name, slug, weight in rules.targets[phrase]:
             gain = weight * strength
-            found[name].scores[slug] += gain
+            found[name].support[slug] += gain
             if phrase in places and gain > strongest.get((name, slug), 0.0):
                 strongest[name, slug] = gain
                 found[name].spans[slug] = places[phrase]
     return found
-
-
-def threshold(taxonomy: Taxonomy, name: str) -> float:
-    """Below this score a slug of the field does not count as said."""
-    return _compiled(taxonomy).thresholds[name]
 
 
 def slugs_of(field: Field) -> tuple[str, ...]:
@@ -133,16 +141,17 @@ def _compiled(taxonomy: Taxonomy) -> _Rules:
     for f in taxonomy:
         if f.kind == "open":
             continue
-        known = fields.get(f.name, {"threshold": 0.0, "prior": {}, "slugs": {}})
+        known = fields.get(f.name, {"threshold": 0.0, "prior": {}, "scale": {}, "slugs": {}})
         rules.thresholds[f.name] = known["threshold"]
+        rules.priors[f.name] = known["prior"]
         unknown = []
         for slug in slugs_of(f):
-            rules.priors[f.name, slug] = known["prior"].get(slug, 0.0)
             if slug not in known["slugs"]:
                 unknown.append(slug)
+            scale = known["scale"].get(slug, 1.0)
             for weight, phrases in known["slugs"].get(slug, {}).items():
                 for phrase in phrases:
-                    _add(rules, phrase, (f.name, slug, float(weight)))
+                    _add(rules, phrase, (f.name, slug, scale * float(weight)))
         if f.kind != "flag":
             _describe(rules, f, unknown)
     for phrase in rules.targets:
@@ -180,6 +189,6 @@ def _stop() -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def lexicon() -> dict[str, Any]:
-    """The data file of phrases: {"fields": {field: {threshold, prior, slugs}}, "stop": [...], "dull": [...]}."""
+    """The data file of phrases: {"fields": {field: {threshold, prior, scale, slugs}}, "stop": [...], "dull": [...]}."""
     content: dict[str, Any] = json.loads(LEXICON.read_text(encoding="utf-8"))
     return content

@@ -11,6 +11,8 @@ from typing import Any
 from taxonomy import loosejson
 
 MAX_WORDS = 25
+#: Scripts without spaces make "words" of any length; this bounds them.
+MAX_CHARS = 300
 
 _KEYS = ("summary", "tldr", "tl;dr", "description", "sentence", "text")
 _FENCE = re.compile(r"^\s*```[a-z]*\s*|\s*```\s*$", re.IGNORECASE)
@@ -44,6 +46,7 @@ _ABBREVIATION = re.compile(
 )
 _STOP = re.compile(r"[.!?]+[\"')\]]*(?=\s+\S)|[\u3002\uff01\uff1f](?=\s*\S)")
 _CLAUSE = re.compile(r"[,;:](?=\s)|\s[\u2013\u2014-](?=\s)|\s\(")
+_NOTHING_LEFT = "Data without a description."
 _DANGLING = re.compile(
     r"[\s,;:(\u2013\u2014-]+(?:(?:and|or|but|with|of|for|in|on|at|by|to|from|the|a|an|as|that|which|including"
     r"|such|using|where"
@@ -99,6 +102,8 @@ def summary_problem(text: str) -> str | None:
         return "it is empty"
     if words > MAX_WORDS:
         return f"it has {words} words, at most {MAX_WORDS} are allowed"
+    if len(text) > MAX_CHARS:
+        return f"it has {len(text)} characters, at most {MAX_CHARS} are allowed"
     if len(sentences(text)) > 1:
         return "it is more than one sentence"
     if opening:
@@ -123,8 +128,7 @@ def trim_summary(text: str) -> str:
     # Cutting can bring a bad opening to the front, or leave nothing but one.
     line = _without_opening(line)
     if not any(character.isalnum() for character in line):
-        line = "Data: " + " ".join(plain.split()[: MAX_WORDS - 1]).rstrip(" .,;:!?")
-        line = sentences(line)[0]
+        line = _NOTHING_LEFT
     line = line[0].upper() + line[1:]
     return line if line[-1] in ".!?\u3002\uff01\uff1f" else f"{line}."
 
@@ -135,12 +139,17 @@ def sentences(text: str) -> list[str]:
     for match in _STOP.finditer(text):
         head = text[max(start, match.start() - 12) : match.start() + 1]
         following = text[match.end() : match.end() + 40].lstrip()
-        if text[match.start()] == "." and (_ABBREVIATION.search(head) or following[:1].islower()):
+        if text[match.start()] == "." and (_ABBREVIATION.search(head) or _goes_on(head, following)):
             continue
         found.append(text[start : match.end()].strip())
         start = match.end()
     rest = text[start:].strip()
     return [*found, rest] if rest else found
+
+
+def _goes_on(head: str, following: str) -> bool:
+    """Whether a full stop before a small letter ends no sentence: it does after a whole word ("trees. it")."""
+    return following[:1].islower() and not re.search(r"[a-z]{4}\.$", head)
 
 
 def _text_of(answer: str) -> str | None:
@@ -204,8 +213,7 @@ def _without(line: str) -> str:
     cleaned = re.sub(r"\s+([,.;:])", r"\1", cleaned)
     cleaned = re.sub(r",(?:\s*,)+", ",", cleaned)
     cleaned = re.sub(r"\b(an?)\s*,\s*", r"\1 ", cleaned)
-    cleaned = re.sub(r"\b([Aa])n?\s+(?=([A-Za-z]))", _article, cleaned)
-    return cleaned if any(c.isalnum() for c in cleaned) else line
+    return re.sub(r"\b([Aa])n?\s+(?=([A-Za-z]))", _article, cleaned)
 
 
 def _article(match: re.Match[str]) -> str:
@@ -214,6 +222,10 @@ def _article(match: re.Match[str]) -> str:
 
 def _shorten(line: str, words: int) -> str:
     parts = line.split()
+    if len(line) >= MAX_CHARS:
+        # Whole words up to the limit, or part of one endless word.
+        line = line[: MAX_CHARS - 1].rsplit(" ", 1)[0]
+        parts = line.split()
     if len(parts) <= words:
         return line
     head = " ".join(parts[:words])

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -67,9 +67,9 @@ def rows(tmp_path: Path) -> Callable[..., list[tuple[Any, ...]]]:
 
 
 @pytest.fixture(scope="session")
-def corpus_cards() -> Iterator[Path]:
+def corpus_cards() -> Path:
     """The 427 real cards beside the checkout; skips where they are not."""
     path = CORPUS / "cards.jsonl.gz"
     if not path.is_file():
         pytest.skip(f"no real cards at {path}")
-    yield path
+    return path

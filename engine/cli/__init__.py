@@ -7,6 +7,6 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `hfmap` with `arguments` (default: those of the process), and exit with its code."""
-    from engine.cli.app import hfmap  # noqa: PLC0415 - click itself is only needed here
+    from engine.cli.app import hfmap
 
     hfmap.main(args=None if arguments is None else list(arguments), prog_name="hfmap")

@@ -89,7 +89,7 @@ def _debug_option() -> click.Option:
 def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
-    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - only --version needs it
+    from importlib.metadata import PackageNotFoundError, version
 
     try:
         number = version("hfmap")

@@ -71,7 +71,7 @@ def endpoints(settings: Settings, secrets: Secrets, *, offline: bool) -> list[Ch
 
 
 def _reach(name: str, url: str) -> Check:
-    import httpx  # noqa: PLC0415 - only here
+    import httpx
 
     try:
         # Any answer will do, also 401 or 404: it shows that the way there is open. Only its head is read.
@@ -114,7 +114,7 @@ def database(path: Path) -> list[Check]:
 
 def browser_libraries() -> list[Check]:
     """Whether the JavaScript and the typeface that the page carries were fetched at installation, unharmed."""
-    from render.vendor import load  # noqa: PLC0415 - only here
+    from render.vendor import load
 
     carried = load()
     if carried is None:

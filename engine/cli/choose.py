@@ -16,11 +16,10 @@ from engine.sources.base import CardFetcher, Source
 
 @dataclass(frozen=True, slots=True)
 class Providers:
-    """What enriches. `completer` is None where rules do it, `namer` where topics are named from key phrases."""
+    """What enriches. `completer` is None where rules do it."""
 
     embedder: Embedder
     completer: Completer | None
-    namer: Completer | None
 
 
 @asynccontextmanager
@@ -33,42 +32,57 @@ async def providers(settings: Settings, secrets: Secrets) -> AsyncIterator[Provi
     async with AsyncExitStack() as stack:
         embedder = _embedder(settings, secrets)
         stack.push_async_callback(embedder.aclose)
-        completer = _completer(settings, secrets, settings.model)
-        namer = None
-        if completer is not None:
-            stack.push_async_callback(completer.aclose)
-            namer = _completer(settings, secrets, settings.model or _naming_model())
-            if namer is not None:
-                stack.push_async_callback(namer.aclose)
-        yield Providers(embedder, completer, namer)
-
-
-def _naming_model() -> str:
-    from engine.providers.anthropic import NAMING_MODEL  # noqa: PLC0415
-
-    return NAMING_MODEL
+        model = extraction_model(settings, secrets)
+        if model is None:
+            yield Providers(embedder, None)
+            return
+        chosen = completer(secrets, model)
+        stack.push_async_callback(chosen.aclose)
+        yield Providers(embedder, chosen)
 
 
 def _embedder(settings: Settings, secrets: Secrets) -> Embedder:
     if settings.embedder_in_use(secrets) == "cohere":
-        from engine.providers.cohere import CohereEmbedder  # noqa: PLC0415
+        from engine.providers.cohere import CohereEmbedder
 
         return CohereEmbedder(secrets.cohere or "", base_url=secrets.endpoints.cohere)
-    from engine.providers.local import LocalEmbedder  # noqa: PLC0415
+    from engine.providers.local import LocalEmbedder
 
     return LocalEmbedder()
 
 
-def _completer(settings: Settings, secrets: Secrets, model: str | None) -> Completer | None:
+def extraction_model(settings: Settings, secrets: Secrets) -> str | None:
+    """Return the model that extracts and summarizes; None where rules do.
+
+    Raises:
+        KeyRefusedError: a provider is asked for by name and its key is not set.
+    """
     if settings.llm_in_use(secrets) != "anthropic":
         return None
-    from engine.providers.anthropic import EXTRACTION_MODEL, AnthropicCompleter  # noqa: PLC0415
+    from engine.providers.anthropic import EXTRACTION_MODEL
+
+    return settings.model or EXTRACTION_MODEL
+
+
+def naming_model(settings: Settings, secrets: Secrets) -> str | None:
+    """Return the model that names topics; None where key phrases do.
+
+    Raises:
+        KeyRefusedError: a provider is asked for by name and its key is not set.
+    """
+    if settings.llm_in_use(secrets) != "anthropic":
+        return None
+    from engine.providers.anthropic import NAMING_MODEL
+
+    return settings.model or NAMING_MODEL
+
+
+def completer(secrets: Secrets, model: str) -> Completer:
+    """Make the client of the language model's provider, for one of its models."""
+    from engine.providers.anthropic import AnthropicCompleter
 
     return AnthropicCompleter(
-        secrets.anthropic or "",
-        base_url=secrets.endpoints.anthropic,
-        model=model or EXTRACTION_MODEL,
-        connections=MODEL_CALLS,
+        secrets.anthropic or "", base_url=secrets.endpoints.anthropic, model=model, connections=MODEL_CALLS
     )
 
 
@@ -77,7 +91,7 @@ async def source(settings: Settings, secrets: Secrets) -> AsyncIterator[tuple[So
     """Make the source that the settings name, with what fetches its cards (None where it holds them itself)."""
     endpoint = secrets.endpoints.hub
     if settings.source == "hub":
-        from engine.sources.hub import HubCards, HubListing  # noqa: PLC0415
+        from engine.sources.hub import HubCards, HubListing
 
         cards = HubCards(endpoint, secrets.hub, connections=WORKERS)
         try:
@@ -85,10 +99,10 @@ async def source(settings: Settings, secrets: Secrets) -> AsyncIterator[tuple[So
         finally:
             await cards.aclose()
         return
-    from engine.sources.files import FileSource  # noqa: PLC0415
+    from engine.sources.files import FileSource
 
     if settings.source == "sample":
-        from engine.sample import CARDS  # noqa: PLC0415
+        from engine.sample import CARDS
 
         yield FileSource(CARDS, endpoint, settings.rank, name="sample"), None
     else:

@@ -19,7 +19,7 @@ class LiveTable:
     """One row a stage, and a line with what waits and what was spent."""
 
     def __init__(self, tally: Tally, console: Console) -> None:
-        from rich.live import Live  # noqa: PLC0415 - only a run on a terminal needs it
+        from rich.live import Live
 
         self._tally = tally
         # stdout carries data and is left alone; what others print to stderr appears above the table.
@@ -41,9 +41,9 @@ class LiveTable:
 
     def render(self) -> RenderableType:
         """The table as it stands."""
-        from rich.console import Group  # noqa: PLC0415 - as above
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
+        from rich.console import Group
+        from rich.table import Table
+        from rich.text import Text
 
         now = time.monotonic()
         table = Table(box=None, pad_edge=False, show_header=True, header_style="dim", expand=False)

@@ -44,7 +44,7 @@ class Output:
     def console(self) -> Console:
         """The one rich console, on stderr: the live display and all words share it."""
         if self._console is None:
-            from rich.console import Console  # noqa: PLC0415 - 50 ms that --help need not pay
+            from rich.console import Console
 
             self._console = Console(stderr=True, highlight=False, markup=False)
         return self._console

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
-from anyio.from_thread import start_blocking_portal
-
+from engine.cli.choose import completer, naming_model
 from engine.config import Secrets, Settings
 from engine.events import Bus
 from engine.pipeline.naming import Naming
@@ -24,18 +24,19 @@ def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spen
     Raises:
         HfmapError: a pass failed; the results of the ones before it are stored.
     """
-    from engine.cli.choose import providers  # noqa: PLC0415
-    from render import layout, page, topics  # noqa: PLC0415
+    from engine.providers.local import LocalEmbedder
+    from render import layout, page, topics
 
-    with open_passes(settings.db) as conn, start_blocking_portal() as portal:
-        chosen = portal.wrap_async_context_manager(providers(settings, secrets))
-        with chosen as kit:
-            naming = None
-            if kit.namer is not None:
-                naming = Naming(kit.namer, portal, settings.db, run_id, bus, settings.budget, spent)
-            placed = layout.ensure(conn, run_id=run_id, emit=bus)
-            topics.ensure(
-                conn, run_id=run_id, layout_id=placed.layout_id, namer=naming, emit=bus, text_encoder=kit.embedder
-            )
-            drawn = page.ensure(conn, run_id=run_id, out=settings.out, emit=bus)
+    model = naming_model(settings, secrets)
+    naming = None
+    if model is not None:
+        connect = partial(completer, secrets, model)
+        naming = Naming(model, connect, settings.db, run_id, bus, settings.budget, spent)
+    with open_passes(settings.db) as conn:
+        placed = layout.ensure(conn, run_id=run_id, emit=bus)
+        # Key phrases are embedded here even where cards are not: there are thousands, and nobody sees their vectors.
+        topics.ensure(
+            conn, run_id=run_id, layout_id=placed.layout_id, namer=naming, emit=bus, text_encoder=LocalEmbedder()
+        )
+        drawn = page.ensure(conn, run_id=run_id, out=settings.out, emit=bus)
     return drawn.path, naming.usd if naming else 0.0

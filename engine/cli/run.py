@@ -101,6 +101,8 @@ def _run(command: str, settings: Settings, output: Output, bus: Bus, work: Calla
             raise
         finally:
             _finish(settings, run_id, tally, bus)
+    if tally.page is not None and tally.exit_code != EXIT_INTERRUPTED:
+        output.page(tally.page)
     return tally.exit_code
 
 

@@ -92,7 +92,7 @@ def nearest(conn: sqlite3.Connection, dataset_id: int, repo_id: str, limit: int)
     Raises:
         HfmapError: the dataset has no embedding.
     """
-    import numpy as np  # noqa: PLC0415 - only this command needs it
+    import numpy as np
 
     rows = conn.execute(_VECTORS).fetchall()
     own = next((row for row in rows if row["dataset_id"] == dataset_id), None)

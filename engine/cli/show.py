@@ -75,7 +75,7 @@ def find(conn: sqlite3.Connection, wanted: str) -> tuple[int, str]:
 
 
 def _near(conn: sqlite3.Connection, name: str) -> list[str]:
-    from rapidfuzz import fuzz, process  # noqa: PLC0415 - only a wrong id needs it
+    from rapidfuzz import fuzz, process
 
     ids = [row[0] for row in conn.execute("SELECT repo_id FROM dataset ORDER BY rank IS NULL, rank")]
     found = process.extract(name.lower(), ids, scorer=fuzz.WRatio, processor=str.lower, limit=3, score_cutoff=65)

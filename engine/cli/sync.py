@@ -12,7 +12,7 @@ import click
 from engine.cli.output import Mode, Output
 from engine.cli.progress import Progress
 from engine.config import EMBEDDERS, LLMS, RANKS, Secrets, Settings, load_secrets, load_settings
-from engine.errors import UsageError
+from engine.errors import EXIT_DONE, UsageError
 from engine.events import Bus
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,6 +49,7 @@ def _shared(function: F) -> F:
 @click.option("--overshoot", metavar="N", help="How many to list. [default: a fifth more, at least 1000 more]")
 @click.option("--rank", metavar="SIGNAL", help=f"{', '.join(RANKS)}. [default: likes]")
 @_flag("--refresh", "Ask for every card again.")
+@_flag("--retry-failed", "Try again what was given up after failing in several runs.")
 @_flag("--no-map", "Enrich only; draw no map.")
 @_flag("--dry-run", "Show what is due and what it would cost, and do nothing.")
 @_shared
@@ -60,9 +61,22 @@ def sync(**flags: object) -> int:
     """
     settings = load_settings(flags)
     check_source(settings)
-    from engine.cli.run import run_sync  # noqa: PLC0415 - the whole pipeline hangs on it
+    secrets = load_secrets()
+    output = _output(settings, secrets)
+    # Both look before the display of a run begins.
+    if settings.dry_run:
+        from engine.cli.dryrun import run_dry
 
-    return _run(run_sync, settings)
+        return run_dry(settings, secrets, output, Bus())
+    if output.interactive and not settings.yes:
+        from engine.cli.dryrun import confirm_cost
+
+        if not confirm_cost(settings, secrets, output):
+            output.say("Nothing was done. See what is due: hfmap sync --dry-run")
+            return EXIT_DONE
+    from engine.cli.run import run_sync
+
+    return _run(run_sync, settings, secrets, output)
 
 
 @click.command("map")
@@ -70,15 +84,18 @@ def sync(**flags: object) -> int:
 def map_(**flags: object) -> int:
     """Draw the map again from the database alone."""
     settings = load_settings(flags)
-    from engine.cli.run import run_map  # noqa: PLC0415 - the passes hang on it
+    from engine.cli.run import run_map
 
-    return _run(run_map, settings)
-
-
-def _run(work: Work, settings: Settings) -> int:
     secrets = load_secrets()
+    return _run(run_map, settings, secrets, _output(settings, secrets))
+
+
+def _output(settings: Settings, secrets: Secrets) -> Output:
     mode: Mode = "json" if settings.json else "quiet" if settings.quiet else "human"
-    output = Output(mode, redact=secrets.redact)
+    return Output(mode, redact=secrets.redact)
+
+
+def _run(work: Work, settings: Settings, secrets: Secrets, output: Output) -> int:
     progress = Progress(output)
     try:
         with progress:

@@ -26,7 +26,7 @@ def _visible(char: str) -> str:
 
 def fit(text: str, width: int) -> str:
     """`text` cut or padded to `width` terminal cells; a cut shows as "…"."""
-    from rich.cells import cell_len, set_cell_size  # noqa: PLC0415 - not needed by --help
+    from rich.cells import cell_len, set_cell_size
 
     if cell_len(text) > width:
         text = set_cell_size(text, width - 1).rstrip() + "…"
@@ -37,7 +37,7 @@ def cells(text: str) -> int:
     """How many terminal cells `text` takes."""
     if text.isascii():
         return len(text)
-    from rich.cells import cell_len  # noqa: PLC0415 - not needed by --help
+    from rich.cells import cell_len
 
     return cell_len(text)
 

@@ -1,65 +1,40 @@
-"""From the listing to stored cards: what is asked for, what is stored, who is on the map."""
+"""From candidates to stored cards: what is asked for, what is stored, who is on the map."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream
 
 from engine.errors import HfmapError, ProviderError
-from engine.events import Bus, ItemDone, ItemFailed, ItemSkipped, StageClosed, StageGrew
-from engine.pipeline.caller import Caller
+from engine.events import ItemDone, ItemFailed, ItemSkipped, StageClosed, StageGrew
+from engine.pipeline.candidate import NO_CARD, Candidate, IntakeContext
 from engine.pipeline.describe import describe
+from engine.pipeline.listing import Listing
 from engine.pipeline.membership import Membership
-from engine.sources.base import CardFetcher, Entry, Fetched, Source
-from engine.sources.card import Card, parse_card
-from engine.store.reads import Known, Reader
+from engine.pipeline.unlisted import Aftermath
+from engine.sources.base import Fetched, Source
+from engine.sources.card import SHORTEST_BODY, Card, parse_card
+from engine.store.history import card_changed, membership_changes
 from engine.store.records import (
     CardAnswer,
     CardRow,
-    DatasetRow,
     FailureRow,
     card_answers,
     card_stored,
     described,
     failed,
-    listed,
     membership_settled,
     mended,
     to_json,
 )
-from engine.store.runs import Ids
-from engine.store.writer import Statement, Writer
+from engine.store.writer import Statement
 
 WORKERS = 8
 """Cards asked for at once."""
-
-NO_CARD = ("missing", "gated", "private", "disabled")
-SETTLED = frozenset({"ok", "short", *NO_CARD})
-"""States of a card that hold until its repository changes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An entry of the listing and what the database knows of it."""
-
-    entry: Entry
-    dataset_id: int
-    known: Known | None
-
-    @property
-    def settled(self) -> bool:
-        """Whether the card was asked for at the present commit of the repository."""
-        known, entry = self.known, self.entry
-        if known is None or known.card_status not in SETTLED or entry.card is not None:
-            return False
-        if entry.sha is None:
-            return entry.last_modified is not None and entry.last_modified == known.last_modified
-        return entry.sha == known.card_sha
 
 
 @dataclass(slots=True)
@@ -69,16 +44,9 @@ class Intake:
     `admit` is given the dataset_ids, and the cards among them that were read just now.
     """
 
-    run_id: int
     source: Source
-    fetcher: CardFetcher | None
-    caller: Caller
-    ids: Ids
-    writer: Writer
-    reader: Reader
-    bus: Bus
+    context: IntakeContext
     refresh: bool
-    counts: Counter[str]
     admit: Callable[[Sequence[int], dict[int, Card]], Awaitable[None]]
     membership: Membership[Candidate]
 
@@ -95,65 +63,14 @@ class Intake:
                     tasks.start_soon(self._worker, receive.clone())
                 receive.close()
                 async with send:
-                    await self._list(limit, send)
+                    async for candidates in Listing(self.source, self.context).candidates(limit):
+                        for candidate in await self._settle_known(candidates):
+                            await send.send(candidate)
         finally:
-            self.bus(StageClosed("card"))
-        await self.writer.write(*membership_settled(self.run_id))
-
-    async def _list(self, limit: int, send: MemoryObjectSendStream[Candidate]) -> None:
-        seen: set[str] = set()
-        async for chunk in self.source.chunks(limit):
-            # A page of the Hub's listing may repeat rows of the one before, when ranks shift between the two.
-            fresh = [entry for entry in chunk if entry.repo_id not in seen]
-            known = await self.reader.known([entry.repo_id for entry in fresh])
-            candidates = []
-            rows = []
-            for entry in fresh:
-                if entry.repo_id in seen:
-                    continue
-                seen.add(entry.repo_id)
-                before = known.get(entry.repo_id)
-                dataset_id = before.dataset_id if before else self.ids.next_dataset()
-                rows.append(self._row(entry, dataset_id, len(seen)))
-                candidates.append(Candidate(entry, dataset_id, before))
-                self.counts["listed"] += 1
-                self.counts["new"] += before is None
-            self.bus(StageGrew("list", len(rows)))
-            descriptions = [
-                (
-                    c.dataset_id,
-                    describe(c.entry, json.loads(c.known.declared) if c.known and c.known.declared else {}),
-                )
-                for c in candidates
-            ]
-            await self.writer.write(listed(rows), described(descriptions))
-            for row in rows:
-                self.bus(ItemDone("list", row.repo_id))
-            for candidate in await self._settle_known(candidates):
-                await send.send(candidate)
-        self.bus(StageClosed("list"))
-
-    def _row(self, entry: Entry, dataset_id: int, rank: int) -> DatasetRow:
-        return DatasetRow(
-            dataset_id=dataset_id,
-            repo_id=entry.repo_id,
-            author=entry.author,
-            name=entry.name,
-            url=entry.url,
-            rank=rank,
-            likes=entry.likes,
-            downloads=entry.downloads,
-            downloads_all_time=entry.downloads_all_time,
-            trending_score=entry.trending_score,
-            created_at=entry.created_at,
-            last_modified=entry.last_modified,
-            sha=entry.sha,
-            gated=entry.gated,
-            private=entry.private,
-            disabled=entry.disabled,
-            tags=to_json(list(entry.tags)),
-            first_seen_run=self.run_id,
-            last_seen_run=self.run_id,
+            self.context.bus(StageClosed("card"))
+        await Aftermath(self.context).settle(exhausted=self.context.counts["listed"] < limit)
+        await self.context.writer.write(
+            *membership_settled(self.context.run_id), *membership_changes(self.context.run_id)
         )
 
     async def _settle_known(self, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -165,9 +82,9 @@ class Intake:
             if self.refresh or not candidate.settled or candidate.known is None:
                 ask.append(candidate)
                 continue
-            self.bus(StageGrew("card"))
-            self.bus(ItemSkipped("card", candidate.entry.repo_id, "unchanged"))
-            self.counts["cards_unchanged"] += 1
+            self.context.bus(StageGrew("card"))
+            self.context.bus(ItemSkipped("card", candidate.entry.repo_id, "unchanged"))
+            self.context.counts["cards_unchanged"] += 1
             if candidate.known.card_status == "ok":
                 members.append(candidate.dataset_id)
             elif (next_one := self.membership.free_place()) is not None:
@@ -182,14 +99,14 @@ class Intake:
                 waiting = [candidate]
                 while waiting:
                     one = waiting.pop()
-                    self.bus(StageGrew("card"))
+                    self.context.bus(StageGrew("card"))
                     if not await self._card(one) and (next_one := self.membership.free_place()) is not None:
                         waiting += await self._settle_known_one(next_one)
 
     async def _settle_known_one(self, candidate: Candidate) -> list[Candidate]:
         """Try an entry of the reserve against the database; return it if it must be asked for."""
         while not self.refresh and candidate.settled and candidate.known is not None:
-            self.counts["cards_unchanged"] += 1
+            self.context.counts["cards_unchanged"] += 1
             if candidate.known.card_status == "ok":
                 await self.admit([candidate.dataset_id], {})
                 return []
@@ -208,14 +125,14 @@ class Intake:
             return await self._failed(candidate, error)
         if fetched.status in NO_CARD:
             await self._answer(candidate, CardAnswer(fetched.status, fetched.reason, entry.sha, fetched.etag))
-            self.counts[f"cards_{fetched.status}"] += 1
-            self.bus(ItemDone("card", entry.repo_id, fetched.status))
+            self.context.counts[f"cards_{fetched.status}"] += 1
+            self.context.bus(ItemDone("card", entry.repo_id, fetched.status))
             return False
         if fetched.status == "unchanged" and known is not None and known.input_hash is not None:
-            status = "ok" if known.card_status == "ok" else "short"
+            status = "ok" if (known.body_chars or 0) >= SHORTEST_BODY else "short"
             await self._answer(candidate, CardAnswer(status, None, entry.sha, fetched.etag or known.card_etag))
-            self.counts["cards_unchanged"] += 1
-            self.bus(ItemSkipped("card", entry.repo_id, "unchanged"))
+            self.context.counts["cards_unchanged"] += 1
+            self.context.bus(ItemSkipped("card", entry.repo_id, "unchanged"))
             if status == "ok":
                 await self.admit([candidate.dataset_id], {})
             return status == "ok"
@@ -227,12 +144,12 @@ class Intake:
             return Fetched("private", reason="the listing says that the repository is private")
         if entry.disabled:
             return Fetched("disabled", reason="the Hub has disabled the repository")
-        if entry.card is not None or self.fetcher is None:
+        if entry.card is not None or self.context.fetcher is None:
             return Fetched("ok", entry.card or b"")
-        fetcher = self.fetcher
+        fetcher = self.context.fetcher
         has_card = known is not None and known.input_hash is not None and not self.refresh
         etag = known.card_etag if known is not None and has_card else None
-        fetched, _ = await self.caller.call("card", lambda: fetcher.fetch(entry, etag))
+        fetched, _ = await self.context.caller.call("card", lambda: fetcher.fetch(entry, etag))
         return fetched
 
     async def _store(self, candidate: Candidate, card: Card, etag: str | None) -> bool:
@@ -243,8 +160,8 @@ class Intake:
         if known is not None and known.input_hash == card.input_hash:
             if known.card_status != status or entry.card is None:
                 await self._answer(candidate, answer)
-            self.counts["cards_unchanged"] += 1
-            self.bus(ItemSkipped("card", entry.repo_id, "same text"))
+            self.context.counts["cards_unchanged"] += 1
+            self.context.bus(ItemSkipped("card", entry.repo_id, "same text"))
         else:
             description = describe(entry, card.declared)
             row = CardRow(
@@ -257,18 +174,25 @@ class Intake:
                 declared=to_json(card.declared),
                 problems=to_json(card.problems),
                 input_hash=card.input_hash,
-                stored_run=self.run_id,
+                stored_run=self.context.run_id,
             )
-            await self._answer(candidate, answer, described([(candidate.dataset_id, description)]), card_stored(row))
-            self.counts["cards_changed" if known is not None and known.input_hash else "cards_added"] += 1
-            self.bus(ItemDone("card", entry.repo_id, status))
-        self.counts["cards_short"] += status == "short"
+            statements = [described([(candidate.dataset_id, description)]), card_stored(row)]
+            if known is not None and known.input_hash is not None:
+                statements.append(
+                    card_changed(self.context.run_id, candidate.dataset_id, known.input_hash, card.input_hash)
+                )
+                self.context.counts["cards_changed"] += 1
+            else:
+                self.context.counts["cards_added"] += 1
+            await self._answer(candidate, answer, *statements)
+            self.context.bus(ItemDone("card", entry.repo_id, status))
+        self.context.counts["cards_short"] += status == "short"
         if status == "ok":
             await self.admit([candidate.dataset_id], {candidate.dataset_id: card})
         return status == "ok"
 
     async def _answer(self, candidate: Candidate, answer: CardAnswer, *more: Statement) -> None:
-        await self.writer.write(
+        await self.context.writer.write(
             card_answers([(candidate.dataset_id, answer)]), *more, mended([(candidate.dataset_id, "card")])
         )
 
@@ -278,10 +202,10 @@ class Intake:
         Were the place given away, the next run would pay for an entry now and drop it then.
         """
         attempts = error.attempts if isinstance(error, ProviderError) else 1
-        row = FailureRow(candidate.dataset_id, "card", None, None, False, str(error), attempts, self.run_id)
-        await self.writer.write(failed([row]))
-        self.counts["cards_failed"] += 1
-        self.bus(ItemFailed("card", candidate.entry.repo_id, str(error), attempts, permanent=False))
+        row = FailureRow(candidate.dataset_id, "card", None, None, False, str(error), attempts, self.context.run_id)
+        await self.context.writer.write(failed([row]))
+        self.context.counts["cards_failed"] += 1
+        self.context.bus(ItemFailed("card", candidate.entry.repo_id, str(error), attempts, permanent=False))
         if candidate.known is not None and candidate.known.card_status == "ok":
             await self.admit([candidate.dataset_id], {})
         return True

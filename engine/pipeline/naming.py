@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
 from pathlib import Path
 
 import anyio
-from anyio.from_thread import BlockingPortal
+from anyio.from_thread import start_blocking_portal
 
 from engine.errors import BadAnswerError, RefusedError
 from engine.events import Bus
@@ -25,16 +26,18 @@ CALLS = 12
 
 
 class Naming:
-    """Names topics from a synchronous pass; the calls run in the event loop behind `portal`."""
+    """Names topics from a synchronous pass; the calls run in an event loop of their own.
+
+    `connect` makes the completer, of the model named `model`; nothing is imported or opened before the first call.
+    """
 
     def __init__(
-        self, completer: Completer, portal: BlockingPortal, db: Path, run_id: int, bus: Bus, budget: float | None,
+        self, model: str, connect: Callable[[], Completer], db: Path, run_id: int, bus: Bus, budget: float | None,
         spent: float,
     ) -> None:  # fmt: skip
-        self.model = completer.model
+        self.model = model
         self.usd = 0.0
-        self._completer = completer
-        self._portal = portal
+        self._connect = connect
         self._db = db
         self._run_id = run_id
         self._bus = bus
@@ -46,22 +49,22 @@ class Naming:
         Raises:
             HfmapError: the service cannot be used, or the budget is reached.
         """
-        return self._portal.call(self._complete, list(prompts), max_tokens)
+        with start_blocking_portal() as portal:
+            return portal.call(self._complete, list(prompts), max_tokens)
 
     async def _complete(self, prompts: list[tuple[str, str]], max_tokens: int) -> list[str]:
         answers = [""] * len(prompts)
         budget = Budget(None if self._left is None else max(0.0, self._left - self.usd))
-        async with open_async(self._db) as conn, anyio.create_task_group() as outer:
+        completer = self._connect()
+        async with aclosing(completer), open_async(self._db) as conn, anyio.create_task_group() as outer:
             writer = Writer(conn)
             await outer.start(writer.run)
             try:
                 rows = await conn.execute_fetchall("SELECT coalesce(max(call_id), 0) FROM call")
                 ids = Ids(dataset=0, result=0, call=next(iter(rows))[0])
-                caller = Caller(
-                    self._completer.provider, at_once=anyio.CapacityLimiter(CALLS), bus=self._bus, stage="topics"
-                )
+                caller = Caller(completer.provider, at_once=anyio.CapacityLimiter(CALLS), bus=self._bus, stage="topics")
                 service = Service(
-                    self._completer.provider, self.model, price_of(self.model, paid=self._completer.paid), budget,
+                    completer.provider, self.model, price_of(self.model, paid=completer.paid), budget,
                     Ledger(self._run_id, ids, writer, self._bus), caller,
                 )  # fmt: skip
 
@@ -69,7 +72,7 @@ class Naming:
                     question = Prompt(system, user, max_tokens)
                     try:
                         answer, _ = await service.call(
-                            "topics", 1, most_tokens(self._completer, question), lambda: ask(self._completer, question)
+                            "topics", 1, most_tokens(completer, question), lambda: ask(completer, question)
                         )
                     except (BadAnswerError, RefusedError):
                         return

@@ -19,6 +19,7 @@ from engine.errors import HfmapError
 from engine.events import Bus, Notice
 from engine.pipeline.budget import Budget
 from engine.pipeline.caller import Caller
+from engine.pipeline.candidate import IntakeContext
 from engine.pipeline.cards import WORKERS, Intake
 from engine.pipeline.enrich import CardStage, EmbedStage, Stage, StageContext, StageState
 from engine.pipeline.enrichers import (
@@ -36,6 +37,7 @@ from engine.providers.prices import price_of
 from engine.sources.base import CardFetcher, Source
 from engine.sources.card import Card, parse_card
 from engine.store.connection import open_async
+from engine.store.history import remember, result_changes
 from engine.store.reads import Reader
 from engine.store.records import ResultStage, admitted
 from engine.store.runs import Ids, Spec
@@ -116,27 +118,25 @@ class Sync:
             anyio.create_task_group() as outer,
         ):
             writer, reader = Writer(writing), Reader(reading)
+            await remember(writing)
             await outer.start(writer.run)
             try:
                 ledger = Ledger(plan.run_id, ids, writer, self._bus)
                 context = StageContext(plan.run_id, ids, writer, self._bus, self._stopping)
                 self._stages = self._make_stages(ledger, budget, context, spec_ids)
                 result.stages = [stage.state for stage in self._stages.values()]
+                caller = Caller("the Hub", at_once=anyio.CapacityLimiter(WORKERS), bus=self._bus, stage="card")
                 intake = Intake(
-                    run_id=plan.run_id,
                     source=plan.source,
-                    fetcher=plan.fetcher,
-                    caller=Caller("the Hub", at_once=anyio.CapacityLimiter(WORKERS), bus=self._bus, stage="card"),
-                    ids=ids,
-                    writer=writer,
-                    reader=reader,
-                    bus=self._bus,
+                    context=IntakeContext(
+                        plan.run_id, ids, writer, reader, self._bus, result.counts, plan.fetcher, caller
+                    ),
                     refresh=plan.refresh,
-                    counts=result.counts,
                     admit=lambda members, cards: self._admit(writer, reader, members, cards),
                     membership=Membership(plan.target),
                 )
                 await self._flow(intake, result)
+                await writer.write(*result_changes(plan.run_id))
             finally:
                 writer.close()
         result.usd = budget.spent

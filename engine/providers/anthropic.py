@@ -41,8 +41,8 @@ class AnthropicCompleter:
     paid = True
 
     def __init__(self, api_key: str, *, base_url: str, model: str, connections: int) -> None:
-        import anthropic  # noqa: PLC0415
-        import httpx2  # noqa: PLC0415
+        import anthropic
+        import httpx2
 
         self.model = model
         self.headroom = 0 if model.startswith(NOT_THINKING) else THINKING_TOKENS

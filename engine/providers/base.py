@@ -12,9 +12,9 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from taxonomy.rules import CardInput
 
 from engine.usage import Usage
+from taxonomy.rules import CardInput
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from typing import Any
 
 import httpx
 import numpy as np
-from taxonomy.rules import CardInput
 
 from engine.errors import KeyRefusedError, ProviderError, QuotaError, TransientError
 from engine.providers.base import Embedded
 from engine.providers.http import retry_after, short
 from engine.usage import Usage
+from taxonomy.rules import CardInput
 
 MODEL = "embed-v4.0"
 DIMENSIONS = 512
@@ -36,8 +36,8 @@ class CohereEmbedder:
     paid = True
 
     def __init__(self, api_key: str, *, base_url: str) -> None:
-        import cohere  # noqa: PLC0415
-        from cohere.core.api_error import ApiError  # noqa: PLC0415
+        import cohere
+        from cohere.core.api_error import ApiError
 
         self._api_error = ApiError
         # base_url is always given: the library reads CO_API_URL once, whenever it is first imported.

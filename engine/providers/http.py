@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
-import email.utils
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+
+from engine.errors import TransientError
+from engine.retry_after import retry_after
+
+__all__ = ["UnansweredError", "retry_after", "short", "within", "whole"]
 
 
-def retry_after(headers: Mapping[str, str] | None) -> float | None:
-    """Read how many seconds a service wants us to wait: a number, or a date."""
-    given = {name.lower(): value for name, value in (headers or {}).items()}
-    if "retry-after-ms" in given:
-        try:
-            return max(0.0, float(given["retry-after-ms"]) / 1000)
-        except ValueError:
-            pass
-    value = given.get("retry-after")
-    if value is None:
-        return None
+class UnansweredError(TransientError):
+    """The connection broke, or time ran out, after the question was sent: the service may charge for it all the same.
+
+    A budget counts the most that such a call can have cost.
+    """
+
+
+@asynccontextmanager
+async def within(seconds: float, service: str) -> AsyncIterator[None]:
+    """Limit a whole call, to its last byte: a client's own time limits only measure the pauses between bytes.
+
+    Raises:
+        UnansweredError: it took longer.
+    """
     try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        when = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (when - datetime.now(UTC)).total_seconds()) if when.tzinfo else None
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError as error:
+        raise UnansweredError(f"{service} did not answer within {seconds:g} s") from error
 
 
 def short(error: object, length: int = 200) -> str:
     """Return an error's text on one line, cut."""
     text = " ".join(str(error).split())
     return (text[: length - 1] + "…" if len(text) > length else text) or type(error).__name__
+
+
+def whole(value: object) -> int:
+    """Return a number of tokens as a service reports it; 0 where it is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62 else 0

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from taxonomy.rules import CardInput
-
 from engine.providers.static import StaticEmbedder, embedding_text
+from taxonomy.rules import CardInput
 
 _TASKS = ("task_categories:", "task_ids:")
 

@@ -67,6 +67,8 @@ class Fetched:
     etag: str | None = None
     reason: str | None = None
     moved_to: str | None = None
+    gone: bool = False
+    """Whether the whole repository, not just the card, is missing."""
 
 
 class CardFetcher(Protocol):

@@ -68,9 +68,9 @@ class HubListing:
                 tasks.cancel_scope.cancel()
 
     def _pages(self, limit: int) -> Iterator[list[Entry]]:
-        import httpx2  # noqa: PLC0415
-        from huggingface_hub import HfApi  # noqa: PLC0415
-        from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled  # noqa: PLC0415
+        import httpx2
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
         api = HfApi(endpoint=self._endpoint, token=self._token or False)
         chunk: list[Entry] = []
@@ -197,7 +197,7 @@ class HubCards:
                     break
             return Fetched("ok", bytes(raw), new_etag, moved_to=_moved(entry, response))
         if status == 304:
-            return Fetched("unchanged", etag=new_etag)
+            return Fetched("unchanged", etag=new_etag, moved_to=_moved(entry, response))
         if status == 429 or status >= 500:
             raise TransientError(
                 f"the Hub answered HTTP {status}",
@@ -221,7 +221,7 @@ def _refusal(status: int, code: str) -> Fetched:
         return Fetched("missing", reason="the repository has no branch main")
     if code == "RepoNotFound":
         # The Hub does not tell a stranger whether a repository is private or gone.
-        return Fetched("missing", reason="the repository is gone or private")
+        return Fetched("missing", reason="the repository is gone or private", gone=True)
     if code == "DisabledRepo":
         return Fetched("disabled", reason="the Hub has disabled the repository")
     if status in (401, 403):
@@ -245,7 +245,7 @@ def _moved(entry: Entry, response: httpx.Response) -> str | None:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Read how long the Hub wants us to wait: Retry-After, else the reset time of its RateLimit header."""
-    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]  # noqa: PLC0415
+    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
     try:
         return max(0.0, float(headers["Retry-After"]))

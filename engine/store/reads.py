@@ -30,6 +30,16 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlisted:
+    """A dataset that has dropped out of the listing."""
+
+    dataset_id: int
+    repo_id: str
+    card_etag: str | None
+    last_modified: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Due:
     """One card that a stage has no result for."""
 
@@ -54,6 +64,27 @@ class Reader:
             (json.dumps(list(repo_ids)),),
         )
         return {row[0]: Known(*row[1:]) for row in rows}
+
+    async def by_commit(self, shas: Sequence[str], run_id: int) -> dict[str, list[tuple[str, str | None]]]:
+        """Return, by commit, the (repo_id, created_at) of datasets at these commits that this run has not listed."""
+        rows = await self._conn.execute_fetchall(
+            "SELECT d.sha, d.repo_id, d.created_at FROM json_each(?) j JOIN dataset d ON d.sha = j.value "
+            "WHERE d.last_seen_run IS NOT ? ORDER BY d.repo_id",
+            (json.dumps(list(shas)), run_id),
+        )
+        found: dict[str, list[tuple[str, str | None]]] = {}
+        for sha, repo_id, created_at in rows:
+            found.setdefault(sha, []).append((repo_id, created_at))
+        return found
+
+    async def unlisted(self, run_id: int, *, members_only: bool) -> list[Unlisted]:
+        """Return the datasets of the Hub that were ranked before and that this run has not listed."""
+        rows = await self._conn.execute_fetchall(
+            "SELECT dataset_id, repo_id, card_etag, last_modified FROM dataset WHERE rank IS NOT NULL "
+            "AND last_seen_run IS NOT ? AND sha IS NOT NULL AND card_status <> 'deleted' AND (on_map = 1 OR NOT ?)",
+            (run_id, members_only),
+        )
+        return [Unlisted(*row) for row in rows]
 
     async def due(self, dataset_ids: Sequence[int]) -> list[Due]:
         """Return what the stages have to do for these datasets, in rank order."""

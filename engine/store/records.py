@@ -297,7 +297,9 @@ def failed(rows: Sequence[FailureRow]) -> Statement:
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (dataset_id, stage) DO UPDATE SET "
         "spec_id = excluded.spec_id, input_hash = excluded.input_hash, kind = excluded.kind, "
         "reason = excluded.reason, attempts = excluded.attempts, run_id = excluded.run_id, "
-        "failed_at = excluded.failed_at",
+        "failed_at = excluded.failed_at, "
+        "runs = CASE WHEN failure.spec_id IS excluded.spec_id AND failure.input_hash IS excluded.input_hash "
+        "THEN failure.runs + (failure.run_id <> excluded.run_id) ELSE 1 END",
         [
             (
                 f.dataset_id,

@@ -50,6 +50,7 @@ const HF = (() => {
         timer = setTimeout(() => handler(...args), wait);
       };
     },
+    say: (text) => (HF.byId("said").textContent = text), // for screen readers
     calm: window.matchMedia("(prefers-reduced-motion: reduce)"),
   };
 })();

@@ -5,14 +5,8 @@ HF.hover = (() => {
   let shownFor = -1;
   let scales = null;
 
-  const muted = new Set(["Unknown", "Not stated", "Not applicable", "Other", "None"]);
+  const { values, dull } = HF.fields;
   const FIELDS = ["role", "task", "stage", "modality", "language", "provenance", "format"];
-
-  function values(key, i) {
-    const words = HF.config.vocabularies[key];
-    if (HF.data["code_" + key]) return [words[HF.data["code_" + key][i]]];
-    return words.filter((_, bit) => HF.data["bits_" + key][i] & (1 << bit));
-  }
 
   function meter(sign, name, text, share) {
     return el("div", { class: "meter", title: name }, el("span", { text: `${sign} ${text}` }), el("i", {}, el("b", { style: { width: `${Math.round(100 * share)}%` } })));
@@ -28,7 +22,7 @@ HF.hover = (() => {
     const id = data.id[i];
     const slash = id.indexOf("/");
     const size = values("size", i)[0];
-    const sizes = HF.config.vocabularies.size.filter((word) => word !== "Unknown");
+    const sizes = HF.fields.words("size").filter((word) => word !== "Unknown");
     const amount = (value) => (value < 0 ? "–" : HF.compact(value));
     const subject = values("subject", i)[0];
     return [
@@ -42,14 +36,14 @@ HF.hover = (() => {
         meter("▤", "Size", size, size === "Unknown" ? 0 : (sizes.indexOf(size) + 1) / sizes.length),
       ),
       data.summary[i] ? el("p", { class: "card-summary", text: data.summary[i] }) : null,
-      el("span", { class: muted.has(subject) ? "pill unknown" : "pill", text: subject }),
+      el("span", { class: dull(subject) ? "pill unknown" : "pill", text: subject }),
       el(
         "dl",
         {},
         ...FIELDS.map((key) => {
           const words = values(key, i);
-          const unknown = words.every((word) => muted.has(word));
-          return el("div", {}, el("dt", { text: HF.config.headings[key] }), el("dd", { class: unknown ? "unknown" : null, text: words.join(", ") }));
+          const unknown = words.every(dull);
+          return el("div", {}, el("dt", { text: HF.fields.heading(key) }), el("dd", { class: unknown ? "unknown" : null, text: words.join(", ") }));
         }),
       ),
       el(
@@ -65,7 +59,7 @@ HF.hover = (() => {
     const { offsetWidth: w, offsetHeight: h } = card;
     const gap = 14;
     const left = x + gap + w > window.innerWidth - 8 ? x - gap - w : x + gap;
-    const top = Math.min(Math.max(y - h / 3, 60), window.innerHeight - h - 8);
+    const top = Math.min(Math.max(y - h / 3, 60), window.innerHeight - h - 8); // below the bar
     card.style.left = `${Math.max(8, left)}px`;
     card.style.top = `${Math.max(8, top)}px`;
   }
@@ -85,5 +79,5 @@ HF.hover = (() => {
   HF.on("moved", hide);
   document.addEventListener("mouseleave", hide);
   document.addEventListener("keydown", (event) => event.key === "Escape" && hide());
-  return { content, values, hide, muted };
+  return { hide };
 })();

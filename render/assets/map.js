@@ -1,52 +1,67 @@
 // The only module that touches DataMapPlot's objects: layers, view, and the moment when everything is loaded.
 HF.map = (() => {
   const plot = datamap;
-  const PAD = 36; // pixels between the outermost point and the edge of the map
+  const PAD = 40; // pixels between the outermost point and the edge of the map
   const MAX_ZOOM = 15;
-  let home = null; // zoom level at which the whole map fits
+  let home = 0; // the zoom level at which the whole map fits
   let view = null;
-  let mask = null; // 1 where a point is shown
+  let strayed = false; // whether anybody has left the whole map
+  let spread = 1; // markers shrink on crowded maps, until one zooms in
+  let landing = 0;
+  const marks = { near: [], chosen: [], pointed: [] };
+  let topicOf = new Map(); // a label's layer and name → its topic
+
+  const width = () => plot.container.clientWidth || 1;
+  const height = () => plot.container.clientHeight || 1;
+  const port = () => new deck.WebMercatorViewport({ width: width(), height: height(), ...view });
+  const radius = (zoom) => 0.5 * Math.min(1, spread * 2 ** (0.4 * Math.max(0, zoom - home)));
 
   // DataMapPlot sizes points in map units, which makes huge discs of them when one zooms in. Here they are pixels.
   const addPoints = plot.addPoints.bind(plot);
   plot.addPoints = (points, options) => {
     addPoints(points, options);
-    const sizes = plot.pointLayer.props.data.attributes.getRadius.value;
     let area = 0;
-    for (const size of sizes) area += (Math.PI * size * size) / 4;
+    for (const size of sizes()) area += (Math.PI * size * size) / 4;
     spread = Math.min(1, Math.sqrt((0.09 * width() * height()) / area));
     plot.selected.fill(1);
     swap("pointLayer", {
       data: withAttribute("getFillColor", { value: plot.originalColors, size: 4, normalized: true }),
       radiusUnits: "pixels",
-      radiusScale: 0.5 * spread, // sizes are diameters
-      radiusMinPixels: 0.6,
+      radiusScale: 0.5 * spread,
+      radiusMinPixels: 0.7,
       radiusMaxPixels: 12,
       lineWidthUnits: "pixels",
       getLineWidth: 0.7,
       lineWidthMinPixels: 0,
       lineWidthMaxPixels: 1,
-      getLineColor: [255, 255, 255, 170],
+      highlightColor: [255, 255, 255, 90],
+      ...outline(),
     });
     fit(0);
   };
-  let spread = 1;
+  const sizes = () => plot.pointLayer.props.data.attributes.getRadius.value; // diameters in pixels
 
-  // Labels are drawn into a texture once: the typeface has to be there first.
+  // Labels are drawn into a texture once: the typeface has to be there first. Topics of several islands have
+  // their mean in the empty sea between them: they are named at a dataset of theirs instead.
   const addLabels = plot.addLabels.bind(plot);
   plot.addLabels = async (labels, options) => {
     await document.fonts.load(`600 20px "${HF.config.font}"`).catch(() => []);
-    // Topics of several islands have their mean in the empty sea between them: they are named at a dataset of theirs.
-    const places = new Map(HF.config.topics.map(([name, , , , x, y, row]) => [`${row}\n${name}`, [x, y]]));
+    topicOf = new Map(HF.config.topics.map(([name, , , , , , row], t) => [`${row}\n${name}`, t]));
     for (const label of labels) {
-      const place = places.get(`${label.layerIdx}\n${label.label.replace(/\n/g, " ")}`);
-      if (place) [label.x, label.y] = place;
+      const topic = HF.config.topics[topicAt(label)];
+      if (topic) [label.x, label.y] = [topic[4], topic[5]];
     }
-    addLabels(labels, { ...options, textBackgroundColor: [255, 255, 255, 0] });
-    HF.emit("labels");
+    addLabels(labels, { ...options, textBackgroundColor: [0, 0, 0, 0], pickable: true });
+    paintLabels();
   };
+  const topicAt = (label) => topicOf.get(`${label.layerIdx}\n${label.label.replace(/\n/g, " ")}`) ?? -1;
 
   plot.highlightPoints = () => {}; // what is shown is decided in store.js
+
+  function withAttribute(name, attribute) {
+    const { data } = plot.pointLayer.props;
+    return { ...data, attributes: { ...data.attributes, [name]: attribute } };
+  }
 
   function swap(name, props) {
     const old = plot[name];
@@ -57,108 +72,164 @@ HF.map = (() => {
     plot.deckgl.setProps({ layers: plot.layers });
   }
 
-  function withAttribute(name, attribute) {
-    const { data } = plot.pointLayer.props;
-    return { ...data, attributes: { ...data.attributes, [name]: attribute } };
+  const outline = () => ({ getLineColor: HF.theme.dark() ? [14, 18, 24, 200] : [255, 255, 255, 190] });
+
+  function paintLabels() {
+    if (!plot.labelLayer) return;
+    const dark = HF.theme.dark();
+    const ink = (label) => HF.palette.ink(HF.config.topics[topicAt(label)]?.[7] ?? "#808080");
+    swap("labelLayer", { getColor: ink, outlineColor: dark ? [14, 18, 24, 235] : [255, 255, 255, 240], updateTriggers: { getColor: dark } });
   }
 
-  const width = () => plot.container.clientWidth || 1;
-  const height = () => plot.container.clientHeight || 1;
+  HF.on("theme", () => {
+    swap("pointLayer", outline());
+    paintLabels();
+    drawMarks();
+  });
 
   // The middle 99.5 % of the points, so that one stray island does not shrink the rest.
-  function bounds() {
-    const range = (values) => {
+  function bounds(rows) {
+    const range = (values, share) => {
       const sorted = Float32Array.from(values).sort();
-      const cut = Math.floor(sorted.length * 0.0025);
+      const cut = Math.floor(sorted.length * share);
       return [sorted[cut], sorted[sorted.length - 1 - cut]];
     };
-    const [west, east] = range(plot.pointData.x);
-    const [south, north] = range(plot.pointData.y);
+    const { x, y } = plot.pointData;
+    const [west, east] = rows ? range(rows.map((i) => x[i]), 0.02) : range(x, 0.0025);
+    const [south, north] = rows ? range(rows.map((i) => y[i]), 0.02) : range(y, 0.0025);
     return [[west, south], [east, north]];
   }
 
-  function fit(duration = 500) {
-    const [[west, south], [east, north]] = bounds();
-    const pad = Math.min(PAD, width() / 4, height() / 4);
-    let target = { longitude: (west + east) / 2, latitude: (south + north) / 2, zoom: 6 };
-    if (east - west > 1e-6 || north - south > 1e-6) {
-      const port = new deck.WebMercatorViewport({ width: width(), height: height() });
-      const { longitude, latitude, zoom } = port.fitBounds(bounds(), { padding: pad, maxZoom: 10 });
-      target = { longitude, latitude, zoom };
-    }
-    home = target.zoom;
-    flyTo(target, duration);
+  // The view that shows these rows, or all.
+  function viewOf(rows, maxZoom) {
+    const box = bounds(rows);
+    const [[west, south], [east, north]] = box;
+    const middle = { longitude: (west + east) / 2, latitude: (south + north) / 2, zoom: maxZoom };
+    if (east - west < 1e-6 && north - south < 1e-6) return middle;
+    const padding = Math.min(PAD, width() / 4, height() / 4);
+    const { longitude, latitude, zoom } = new deck.WebMercatorViewport({ width: width(), height: height() }).fitBounds(box, { padding, maxZoom });
+    return { longitude, latitude, zoom };
   }
 
-  let landing = 0;
+  function fit(duration = 500) {
+    const target = viewOf(null, 9);
+    home = target.zoom;
+    flyTo(target, duration);
+    strayed = false;
+  }
+
+  const frame = (rows) => rows.length && flyTo(viewOf(rows, Math.min(MAX_ZOOM, home + 5)));
+  const center = (i) => flyTo({ longitude: plot.pointData.x[i], latitude: plot.pointData.y[i], zoom: Math.max(view.zoom, home + 2) });
+
   function flyTo(target, duration = 700) {
-    landing = performance.now() + (HF.calm.matches ? 0 : duration);
-    const next = { ...view, ...target, pitch: 0, bearing: 0 };
-    view = next;
+    const wait = HF.calm.matches ? 0 : duration;
+    landing = performance.now() + wait;
+    strayed = true;
+    view = { ...view, ...target };
     plot.deckgl.setProps({
       initialViewState: {
-        ...next,
+        ...view,
+        pitch: 0,
+        bearing: 0,
         maxZoom: MAX_ZOOM,
         minZoom: home - 2,
-        // deck.gl starts anew only when something differs from the last time.
-        stamp: (flyTo.stamp = (flyTo.stamp ?? 0) + 1),
-        transitionDuration: HF.calm.matches ? 0 : duration,
+        transitionDuration: wait,
         transitionInterpolator: new deck.LinearInterpolator(["longitude", "latitude", "zoom"]),
       },
     });
-    moved(next);
+    moved(view);
   }
 
   function moved(state) {
     view = { longitude: state.longitude, latitude: state.latitude, zoom: state.zoom };
-    const scale = 0.5 * Math.min(1, spread * 2 ** (0.4 * Math.max(0, state.zoom - home)));
-    if (plot.pointLayer && Math.abs(scale - plot.pointLayer.props.radiusScale) > 0.01) swap("pointLayer", { radiusScale: scale });
+    const scale = radius(view.zoom);
+    if (plot.pointLayer && Math.abs(scale - plot.pointLayer.props.radiusScale) > 0.01) {
+      swap("pointLayer", { radiusScale: scale });
+      drawMarks();
+    }
     HF.emit("moved", view);
   }
-  plot.onViewStateChange("hfmap", ({ viewState }) => moved(viewState));
+  plot.onViewStateChange("hfmap", ({ viewState }) => {
+    // While it flies, deck.gl reports every step; where it lands is known already.
+    if (performance.now() < landing) return;
+    strayed = true;
+    moved(viewState);
+  });
+  HF.on("resized", () => plot.pointLayer && !strayed && requestAnimationFrame(() => fit(0)));
 
   plot.deckgl.setProps({
-    controller: { scrollZoom: { speed: 0.01, smooth: true }, dragRotate: false, touchRotate: false, keyboard: true },
-    pickingRadius: 4,
+    controller: { scrollZoom: { speed: 0.01, smooth: true }, dragRotate: false, touchRotate: false, keyboard: true, inertia: 200 },
+    pickingRadius: 5,
     getTooltip: null,
     onHover: (info) => HF.emit("hover", pick(info)),
     onClick: (info, event) => HF.emit("click", { ...pick(info), event: event.srcEvent }),
     getCursor: ({ isDragging, isHovering }) => (isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
   });
-  const pick = (info) => ({
-    index: info.picked && info.layer?.id === "dataPointLayer" ? info.index : -1,
-    x: info.x + plot.container.getBoundingClientRect().left,
-    y: info.y + plot.container.getBoundingClientRect().top,
-  });
+  function pick(info) {
+    const { left, top } = plot.container.getBoundingClientRect();
+    const point = info.picked && info.layer?.id === "dataPointLayer";
+    const label = info.picked && info.layer?.id === "labelLayer" && info.object?.label;
+    return { index: point ? info.index : -1, topic: label ? topicAt(info.object) : -1, x: info.x + left, y: info.y + top };
+  }
+
+  // Rings around points: the one pointed at in a list, the one in the drawer, its neighbours.
+  function mark(kind, rows) {
+    marks[kind] = rows;
+    drawMarks();
+  }
+
+  function drawMarks() {
+    if (!plot.pointLayer) return;
+    const dark = HF.theme.dark();
+    const colors = { near: dark ? [255, 203, 107] : [217, 119, 6], chosen: dark ? [255, 255, 255] : [23, 32, 43], pointed: dark ? [255, 255, 255] : [23, 32, 43] };
+    const rings = Object.entries(marks).flatMap(([kind, rows]) => rows.map((i) => ({ i, color: colors[kind], width: kind === "near" ? 1.6 : 2.4 })));
+    const layer = new deck.ScatterplotLayer({
+      id: "markLayer",
+      data: rings,
+      getPosition: ({ i }) => [plot.pointData.x[i], plot.pointData.y[i]],
+      getRadius: ({ i }) => sizes()[i] * plot.pointLayer.props.radiusScale + 4,
+      radiusUnits: "pixels",
+      filled: false,
+      stroked: true,
+      getLineColor: ({ color }) => color,
+      getLineWidth: ({ width: w }) => w,
+      lineWidthUnits: "pixels",
+      pickable: false,
+      parameters: { depthTest: false },
+    });
+    const others = plot.layers.filter((other) => other.id !== "markLayer");
+    others.splice(others.indexOf(plot.pointLayer) + 1, 0, layer);
+    plot.layers = others;
+    plot.deckgl.setProps({ layers: others });
+  }
 
   // Show the points whose entry is 1.
   function show(values) {
-    mask = values;
-    if (!plot.pointLayer) return;
-    const shown = new Float32Array(values.length);
-    for (let i = 0; i < values.length; i++) shown[i] = values[i] ? 1 : -1;
-    plot.selected = shown;
+    plot.selected = Float32Array.from(values, (value) => (value ? 1 : -1));
     plot.updateTriggerCounter++;
     swap("pointLayer", {
-      data: withAttribute("getFilterValue", { value: shown, size: 1 }),
+      data: withAttribute("getFilterValue", { value: plot.selected, size: 1 }),
       updateTriggers: { getFilterValue: plot.updateTriggerCounter },
     });
   }
 
-  // Colours of all points, four bytes each; null gives back the colours of the topics.
-  function color(values) {
-    swap("pointLayer", {
-      data: withAttribute("getFillColor", { value: values ?? plot.originalColors, size: 4, normalized: true }),
-    });
-  }
+  // Colours of all points, four bytes each.
+  const color = (values) => swap("pointLayer", { data: withAttribute("getFillColor", { value: values, size: 4, normalized: true }) });
 
-  // Where a point is on the screen, in pixels of the window.
+  // From datasets and map coordinates to pixels of the window, and back.
   function locate(index) {
     const [x, y] = port().project([plot.pointData.x[index], plot.pointData.y[index]]);
     const { left, top } = plot.container.getBoundingClientRect();
     return [x + left, y + top];
   }
-  const port = () => new deck.WebMercatorViewport({ width: width(), height: height(), ...view });
+  function unlocate([x, y]) {
+    const { left, top } = plot.container.getBoundingClientRect();
+    return port().unproject([x - left, y - top]);
+  }
+  function corners() {
+    const at = port();
+    return [[0, 0], [width(), 0], [width(), height()], [0, height()]].map((corner) => at.unproject(corner));
+  }
 
   // DataMapPlot says so after each of its three parts; ready is when all three are there.
   document.addEventListener("datamapDataLoaded", () => {
@@ -167,5 +238,10 @@ HF.map = (() => {
     HF.emit("ready", HF.data);
   });
 
-  return { plot, fit, flyTo, locate, port, moving: () => performance.now() < landing + 50, show, color, swap, width, height, view: () => view, home: () => home, mask: () => mask };
+  return {
+    plot, fit, frame, center, flyTo, show, color, mark, marks, swap, locate, unlocate, corners,
+    view: () => view,
+    moved: () => strayed,
+    moving: () => performance.now() < landing + 50,
+  };
 })();

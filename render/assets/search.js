@@ -26,7 +26,18 @@ HF.search = (() => {
     HF.store.set("search", Uint8Array.from(texts, (text) => (terms.every((term) => text.includes(term)) ? 1 : 0)));
   }
 
-  box.addEventListener("input", HF.debounce(() => HF.data && apply(), 120));
+  function set(text) {
+    box.value = text;
+    apply();
+    HF.emit("changed");
+  }
+
+  box.addEventListener("input", HF.debounce(() => HF.data && (apply(), HF.emit("changed")), 120));
+  box.addEventListener("keydown", (event) => {
+    if (event.key !== "ArrowDown" && event.key !== "Enter") return;
+    event.preventDefault();
+    HF.results.enter();
+  });
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches?.("input, textarea, select");
     if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
@@ -35,6 +46,13 @@ HF.search = (() => {
       box.select();
     }
   });
-  HF.on("ready", () => box.value && apply());
-  return { apply };
+  HF.on("reset", () => (box.value = ""));
+  HF.link.add({
+    read: () => (box.value.trim() ? [["q", box.value.trim()]] : []),
+    write(state) {
+      box.value = state.get("q") ?? "";
+      apply();
+    },
+  });
+  return { set };
 })();

@@ -130,6 +130,26 @@ def at(tab: Any, index: int) -> tuple[float, float]:
     return x, y
 
 
+def lonely(tab: Any) -> int:
+    """The dataset whose point is farthest from any other: the pointer cannot miss it."""
+    index = tab.evaluate(
+        """() => {
+          const { x, y, n } = hfmap.data;
+          let best = 0, widest = -1;
+          for (let i = 0; i < n; i++) {
+            let gap = Infinity;
+            for (let j = 0; j < n; j++) if (j !== i) gap = Math.min(gap, (x[i] - x[j]) ** 2 + (y[i] - y[j]) ** 2);
+            const [left, top] = hfmap.map.locate(i);
+            const inside = left > 420 && left < innerWidth - 420 && top > 150 && top < innerHeight - 150;
+            if (inside && gap > widest) [best, widest] = [i, gap];
+          }
+          return best;
+        }"""
+    )
+    assert isinstance(index, int)
+    return index
+
+
 def settle(tab: Any) -> None:
     """Wait until the view no longer moves and a frame of it has been drawn."""
     tab.wait_for_function("() => !hfmap.map.moving()")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import at, settle
+from .conftest import at, lonely, settle
 
 Site = Callable[..., Path]
 Open = Callable[..., Any]
@@ -61,18 +61,19 @@ def test_tiny_maps(site: Site, opened: Open, n: int) -> None:
 def test_hovering_shows_the_card(site: Site, opened: Open) -> None:
     tab = opened(site(400))
     settle(tab)
-    tab.mouse.move(*at(tab, 5))
+    index = lonely(tab)
+    tab.mouse.move(*at(tab, index))
     tab.wait_for_selector("#card:not([hidden])")
-    assert tab.evaluate("() => hfmap.data.summary[5]") in tab.inner_text("#card")
+    assert tab.evaluate("i => hfmap.data.summary[i]", index) in tab.inner_text("#card")
     tab.mouse.move(640, 20)
     tab.wait_for_selector("#card", state="hidden")
 
 
 def test_search_narrows_the_map(site: Site, opened: Open) -> None:
     tab = opened(site(400))
-    wanted = tab.evaluate("() => hfmap.data.summary.filter(s => /legal/i.test(s)).length")
+    wanted = tab.evaluate("() => hfmap.data.summary.filter(s => /radiology/i.test(s)).length")
     tab.keyboard.press("/")
-    tab.keyboard.type("LEGAL")
+    tab.keyboard.type("RADIOLOGY")
     tab.wait_for_function("n => document.querySelector('#count').textContent.startsWith(n + ' of ')", arg=str(wanted))
     assert tab.evaluate("() => hfmap.store.shown().reduce((a, b) => a + b)") == wanted
     tab.fill("#search", "no such dataset anywhere")

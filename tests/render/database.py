@@ -32,9 +32,7 @@ def create(path: Path) -> sqlite3.Connection:
     conn.execute("PRAGMA foreign_keys = ON")
     conn.execute("INSERT INTO run (run_id, command, started_at) VALUES (1, 'sync', ?)", (NOW,))
     for spec_id, stage in ((1, "embed"), (2, "extract")):
-        conn.execute(
-            "INSERT INTO spec VALUES (?, ?, 'spec', 'local', 'model', '{}', ?)", (spec_id, stage, NOW)
-        )
+        conn.execute("INSERT INTO spec VALUES (?, ?, 'spec', 'local', 'model', '{}', ?)", (spec_id, stage, NOW))
         conn.execute("INSERT INTO current_spec VALUES (?, ?)", (stage, spec_id))
     conn.commit()
     return conn
@@ -45,20 +43,19 @@ def put(conn: sqlite3.Connection, cards: Sequence[Card]) -> None:
     for card in cards:
         text_hash = hashlib.blake2b(card.text.encode(), digest_size=8).hexdigest()
         conn.execute(
-            "INSERT INTO dataset (repo_id, name, pretty_name, on_map, tags, card_status) VALUES (?, ?, ?, 1, ?, 'ok')"
+            "INSERT INTO dataset (repo_id, name, pretty_name, on_map, tags, card_status)"
+            " VALUES (?, ?, ?, 1, ?, 'ok')"
             " ON CONFLICT (repo_id) DO UPDATE SET pretty_name = excluded.pretty_name, tags = excluded.tags,"
             " on_map = 1",
             (card.repo_id, card.repo_id.rpartition("/")[2], card.pretty_name, json.dumps(list(card.tags))),
         )
-        (dataset_id,) = conn.execute(
-            "SELECT dataset_id FROM dataset WHERE repo_id = ?", (card.repo_id,)
-        ).fetchone()
+        (dataset_id,) = conn.execute("SELECT dataset_id FROM dataset WHERE repo_id = ?", (card.repo_id,)).fetchone()
         for column, value in card.columns.items():
             conn.execute(f"UPDATE dataset SET {column} = ? WHERE dataset_id = ?", (value, dataset_id))
         conn.execute(
-            "INSERT INTO card (dataset_id, repo_id, pretty_name, text, body_chars, front_matter, input_hash, stored_at)"
-            " VALUES (?, ?, ?, ?, ?, 'ok', ?, ?) ON CONFLICT (dataset_id) DO UPDATE SET text = excluded.text,"
-            " input_hash = excluded.input_hash",
+            "INSERT INTO card (dataset_id, repo_id, pretty_name, text, body_chars, front_matter, input_hash,"
+            " stored_at) VALUES (?, ?, ?, ?, ?, 'ok', ?, ?) ON CONFLICT (dataset_id) DO UPDATE"
+            " SET text = excluded.text, input_hash = excluded.input_hash",
             (dataset_id, card.repo_id, card.pretty_name, card.text, len(card.text), text_hash, NOW),
         )
         vector = np.asarray(card.vector, dtype="<f4")
@@ -89,32 +86,35 @@ def blobs(n: int, dimensions: int = 32, *, groups: int | None = None, seed: int 
     return rows.astype(np.float32)
 
 
+# A task's tag, and words that cards about it use.
 SUBJECTS = (
-    "speech recognition audio transcripts",
-    "sentiment analysis product reviews",
-    "biomedical question answering",
-    "machine translation parallel sentences",
-    "image classification photographs",
-    "code generation programming problems",
-    "legal contract understanding",
-    "robot manipulation demonstrations",
+    ("speech-recognition", "accent audio hours microphone narrator phoneme recording waveform"),
+    ("sentiment-analysis", "complaint customer emotion hotel movie opinion polarity review"),
+    ("medical-diagnosis", "clinic disease doctor drug hospital patient symptom therapy"),
+    ("machine-translation", "alignment bilingual corpus interpreter parliament sentence subtitle treaty"),
+    ("image-classification", "camera colour flower lens photograph pixel resolution scene"),
+    ("code-generation", "algorithm bug compiler function loop python repository unit-test"),
+    ("contract-review", "agreement clause court judge law lawyer party statute"),
+    ("robot-manipulation", "arm episode gripper joint simulator teleoperation torque trajectory"),
 )
 
 
 def cards(n: int, *, vectors: np.ndarray | None = None, seed: int = 0) -> list[Card]:
-    """n cards on the subjects above, the text of each saying which."""
+    """n cards on the subjects above in turn."""
     rows = blobs(n, groups=min(n, len(SUBJECTS)), seed=seed) if vectors is None else vectors
+    rng = np.random.default_rng(seed)
     made = []
     for i in range(n):
-        subject = SUBJECTS[i % len(SUBJECTS)]
+        task, words = SUBJECTS[i % len(SUBJECTS)]
+        told = ". ".join(f"It has {a} with {b}" for a, b in rng.choice(words.split(), size=(6, 2)))
         made.append(
             Card(
-                repo_id=f"org/{subject.split()[0]}-{i:05d}",
-                text=f"---\nlicense: mit\n---\n# {subject.title()} {i}\n\nA collection for {subject}, number {i}.\n" * 2,
+                repo_id=f"org/{task}-{i:05d}",
+                text=f"---\nlicense: mit\n---\n# Number {i}\n\n{told}.\n",
                 vector=rows[i],
-                pretty_name=f"{subject.title()} {i}",
-                tags=[f"task_categories:{'-'.join(subject.split()[:2])}", "language:en"],
-                subject=subject.split()[0],
+                pretty_name=f"{rng.choice(words.split()).title()} {i}",
+                subject=task,
+                columns={"metadata": json.dumps({"task_categories": [task]})},
             )
         )
     return made

@@ -24,7 +24,8 @@ SIZES = ["<1K", "1K–10K", "10K–100K", "100K–1M", "1M–10M", ">1T", "Unkno
 LANGUAGES = ["English", "Multilingual", "German", "Chinese", "Unknown"]
 TASKS = ["Text Generation", "Text Classification", "Question Answering", "Image Classification", "Other"]
 MODALITIES = ["Text", "Image", "Audio", "Tabular", "Other"]
-WORDS = "corpus parallel question answer dialogue street legal radiology satellite speech code proof".split()
+WORDS = ["corpus", "parallel", "question", "answer", "dialogue", "street"]
+WORDS += ["legal", "radiology", "satellite", "speech", "code", "proof"]
 
 HOSTILE = [
     "<img src=x onerror=\"window.canary='img'\">",
@@ -137,7 +138,9 @@ def _dataset(
             (spec, f"card-{i}", run),
         ).lastrowid
     vector = struct.pack(f"<{DIMENSIONS}f", *(rng.gauss(0, 1) for _ in range(DIMENSIONS)))
-    conn.execute("INSERT INTO embedding (result_id, dimensions, vector) VALUES (?, ?, ?)", (results["embed"], DIMENSIONS, vector))
+    conn.execute(
+        "INSERT INTO embedding (result_id, dimensions, vector) VALUES (?, ?, ?)", (results["embed"], DIMENSIONS, vector)
+    )
     conn.execute("INSERT INTO summary (result_id, text) VALUES (?, ?)", (results["summarize"], text(sentence)))
     fields = {
         "subject_domain": text(rng.choice(SUBJECTS)),

@@ -17,7 +17,9 @@ def test_html_holds_no_markup_and_reads_back_as_written(text: str) -> None:
     assert html.unescape(escaped) == html.unescape(html.escape(text))
 
 
-@given(st.recursive(st.text() | st.integers() | st.none(), lambda leaf: st.lists(leaf) | st.dictionaries(st.text(), leaf)))
+@given(
+    st.recursive(st.text() | st.integers() | st.none(), lambda leaf: st.lists(leaf) | st.dictionaries(st.text(), leaf))
+)
 def test_script_json_is_inert_in_a_script_and_is_still_json(value: object) -> None:
     written = escape.script_json(value)
     assert written.isascii()

@@ -49,7 +49,7 @@ def test_every_size(conn: sqlite3.Connection, n: int) -> None:
 def test_identical_cards_and_zero_vectors(conn: sqlite3.Connection) -> None:
     vectors = np.tile(blobs(1), (120, 1))
     vectors[100:] = 0
-    put(conn, [card for card in cards(120, vectors=vectors)])
+    put(conn, cards(120, vectors=vectors))
     result = ensure(conn)
     found = np.array(list(positions(conn, result.layout_id).values()))
     assert np.isfinite(found).all()

@@ -11,7 +11,7 @@ import sys
 import tarfile
 import zipfile
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 
 def load_hook() -> ModuleType:
     spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "tools" / "hatch_build.py")
-    assert spec and spec.loader
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     pytest.importorskip("hatchling")
     spec.loader.exec_module(module)
@@ -65,10 +66,12 @@ def test_scripts_survive_atob() -> None:
     assert written.decode("ascii") == 'const a = "\\u00e9 \\u2014 \\ud83d\\ude00 \\" ";'
 
 
-def test_what_npm_brings_is_laid_out_and_verified(checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_what_npm_brings_is_laid_out_and_verified(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     hook = load_hook()
     fonts = {f"files/ibm-plex-sans-{s}-{w}-normal.woff2": b"woff" for s in hook.FONT_SUBSETS for w in hook.FONT_WEIGHTS}
-    ranges = json.dumps({subset: "U+0-FF" for subset in hook.FONT_SUBSETS}).encode()
+    ranges = json.dumps(dict.fromkeys(hook.FONT_SUBSETS, "U+0-FF")).encode()
     archives = {
         "deck.gl": archive(tmp_path, "deck", {"dist.min.js": b"deck()", "LICENSE": b"MIT"}),
         "apache-arrow": archive(tmp_path, "arrow", {"Arrow.es2015.min.js": b"arrow()", "LICENSE.txt": b"Apache"}),
@@ -94,7 +97,9 @@ def test_what_npm_brings_is_laid_out_and_verified(checkout: Path, monkeypatch: p
     assert vendor.load(folder) is None, "an altered file is not used"
 
 
-def test_a_package_without_the_right_integrity_is_refused(checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_package_without_the_right_integrity_is_refused(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     hook = load_hook()
     fake = tmp_path / "bin" / "npm"
     fake.parent.mkdir()
@@ -106,7 +111,9 @@ def test_a_package_without_the_right_integrity_is_refused(checkout: Path, monkey
     assert not (checkout / "render" / "assets" / "vendor").exists()
 
 
-def test_without_a_network_npm_fails_and_the_build_does_not(checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_network_npm_fails_and_the_build_does_not(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     hook = load_hook()
     fake = tmp_path / "bin" / "npm"
     fake.parent.mkdir()
@@ -116,8 +123,8 @@ def test_without_a_network_npm_fails_and_the_build_does_not(checkout: Path, monk
     with pytest.raises(hook.FetchError, match="network unreachable"):
         hook.fill(checkout)
     said: list[str] = []
-    build = hook.BrowserLibraries(str(checkout), {}, None, None, "", "wheel", None)
-    monkeypatch.setattr(type(build.app), "display_warning", lambda self, message="", **_: said.append(message))
+    app = SimpleNamespace(display_warning=said.append)
+    build = hook.BrowserLibraries(str(checkout), {}, None, None, "", "wheel", app)
     build.initialize("standard", {})
     assert "CDN" in said[0]
 
@@ -126,7 +133,9 @@ def test_without_a_network_npm_fails_and_the_build_does_not(checkout: Path, monk
 def test_the_wheel_carries_the_libraries(tmp_path: Path) -> None:
     pytest.importorskip("hatchling")
     copy = tmp_path / "copy"
-    ignore = shutil.ignore_patterns(".git", ".venv", "node_modules", "__pycache__", "site", "*.sqlite*", ".*_cache", "dist")
+    ignore = shutil.ignore_patterns(
+        ".git", ".venv", "node_modules", "__pycache__", "site", "*.sqlite", "*.sqlite-*", ".*_cache", "dist"
+    )
     shutil.copytree(ROOT, copy, ignore=ignore)
     for name in ("README.md", "LICENSE"):
         (copy / name).touch()

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from taxonomy.quotes import clip, locate
 
 CARD = (
-    "# Birds\n\nThe **BirdCall** set has “12,000” calls —\nrecorded in _Norway_ by the field's team. Use `load_me` now.\n"
+    "# Birds\n\n"
+    "The **BirdCall** set has “12,000” calls —\nrecorded in _Norway_ by the field's team. Use `load_me` now.\n"
     "A ﬁne cafe\u0301 with 1\u00a0000 ~~old~~ rows, snake_case_name, 2*3 and ½.\n한국어 데이터"
 )
 

@@ -1,0 +1,189 @@
+"""`hfmap sync --dry-run`, and the question before a run that costs more than a little. Both only look."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from engine.cli.choose import naming_model, providers, source
+from engine.cli.output import Output
+from engine.cli.text import dollars, plain
+from engine.config import Secrets, Settings
+from engine.errors import StoreError
+from engine.events import Bus
+from engine.store.connection import open_readonly
+from taxonomy.model import load
+
+if TYPE_CHECKING:
+    from engine.pipeline.estimate import Estimate
+
+ASK_ABOVE = 1.0
+"""US dollars that a run may cost without being asked about."""
+
+TOPICS_PER_POINT = 235 / 5000
+"""Topics, and so naming calls, for each dataset on the map: 217 to 235 were counted at 5,000."""
+
+FEWEST_POINTS = 40
+"""Below this many datasets there is one topic, and it is not named by a model."""
+
+
+def run_dry(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> int:  # noqa: ARG001
+    """Show, stage by stage, what a sync would do and what that would cost; return the exit code.
+
+    Raises:
+        HfmapError: the source or the database cannot be read, or a key is missing.
+    """
+    if settings.source == "hub":
+        output.say("Listing the Hub …")
+    found = foresee(settings, secrets)
+    if settings.json:
+        output.json(as_json(found), indent=2)
+    else:
+        _print(output, settings, found)
+    return 0
+
+
+def confirm_cost(settings: Settings, secrets: Secrets, output: Output) -> bool:
+    """Ask before a run that may cost over ASK_ABOVE; True where nothing is to be asked, or nobody is there to answer.
+
+    Raises:
+        HfmapError: as `run_dry`.
+    """
+    used = (settings.embedder_in_use(secrets), settings.llm_in_use(secrets))
+    bounded = settings.budget is not None and settings.budget <= ASK_ABOVE
+    if settings.yes or bounded or not output.interactive or all(name == "local" for name in used):
+        return True
+    output.say("Looking up what is due …")
+    try:
+        found = foresee(settings, secrets)
+    except StoreError as error:
+        # A database of an earlier version is brought up to date by the run; until then nothing can be counted in it.
+        output.say(str(error))
+        return output.confirm("What this run will cost cannot be foreseen. Go on?")
+    if found.usd <= ASK_ABOVE:
+        return True
+    sum_ = dollars(found.usd) if settings.budget is None else dollars(min(found.usd, settings.budget))
+    return output.confirm(
+        f"This run may cost up to {sum_} (list prices of {found.prices_as_of}). It may be less: cards that turn out "
+        "unchanged or too short cost nothing. Go on?"
+    )
+
+
+def foresee(settings: Settings, secrets: Secrets) -> Estimate:
+    """Estimate a sync with these settings. Lists the source; asks no paid service; writes nothing."""
+    return anyio.run(_foresee, settings, secrets)
+
+
+async def _foresee(settings: Settings, secrets: Secrets) -> Estimate:
+    from engine.pipeline.estimate import Scope, estimate
+    from engine.pipeline.sync import Plan, Sync
+
+    async with source(settings, secrets) as (where, fetcher), providers(settings, secrets) as kit:
+        taxonomy = load()
+        plan = Plan(
+            db=settings.db,
+            run_id=0,
+            source=where,
+            fetcher=fetcher,
+            target=settings.target,
+            overshoot=settings.overshoot,
+            refresh=settings.refresh,
+            embedder=kit.embedder,
+            completer=kit.completer,
+            taxonomy=taxonomy,
+            budget=None,
+        )
+        namer = None if settings.no_map else naming_model(settings, secrets)
+        scope = Scope(
+            db=settings.db,
+            source=where,
+            target=settings.target,
+            limit=max(settings.target, settings.overshoot),
+            refresh=settings.refresh,
+            retry_failed=settings.retry_failed,
+            embedder=kit.embedder,
+            completer=kit.completer,
+            taxonomy=taxonomy,
+            specs=Sync(plan, Bus()).specs(),
+            namer=namer,
+            naming_calls=None if namer is None else naming_calls(settings.db),
+        )
+        return await estimate(scope)
+
+
+def naming_calls(db: Path) -> Callable[[int, int], int]:
+    """Return what counts the calls that will name topics, from the points on the map and how many of them change.
+
+    If nothing changes the topics pass itself knows. If little changes, topics are carried over; else the map may be
+    clustered anew, and then at most all topics are named.
+    """
+    return partial(_naming_calls, db)
+
+
+def _naming_calls(db: Path, points: int, changed: int) -> int:
+    from render.clusters import MAX_TOPICS
+    from render.lineage import CARRY_SHARE
+    from render.topics import planned_calls
+
+    if points < FEWEST_POINTS:
+        return 0
+    if db.exists():
+        with closing(open_readonly(db)) as conn:
+            if changed == 0:
+                return planned_calls(conn)
+            before = _changed_before(conn)
+        if before is not None and before + changed <= CARRY_SHARE * points:
+            return 0
+    return min(MAX_TOPICS, round(TOPICS_PER_POINT * points))
+
+
+def _changed_before(conn: sqlite3.Connection) -> int | None:
+    """Count what has changed since topics were clustered; None where there are none that a model has named."""
+    row = conn.execute(
+        "SELECT changed, EXISTS (SELECT 1 FROM topic t WHERE t.tree_id = topic_tree.tree_id "
+        "AND t.named_by = 'key-phrases') FROM topic_tree ORDER BY tree_id DESC LIMIT 1"
+    ).fetchone()
+    return None if row is None or row[1] else int(row[0])
+
+
+def as_json(found: Estimate) -> dict[str, Any]:
+    """Return an estimate as JSON values."""
+    return {**asdict(found), "usd": found.usd, "usd_due": found.usd_due}
+
+
+def _print(output: Output, settings: Settings, found: Estimate) -> None:
+    line, cards = output.data, found.cards
+    line(f"{found.on_map:,} datasets will be on the map, from {cards.looked_at:,} looked at")
+    line(f"cards: {cards.ask:,} to ask for, {cards.new:,} new, {cards.unchanged:,} unchanged")
+    line("")
+    heads = ("fresh", "due", "perhaps", "calls", "tokens in", "cached", "tokens out", "cost")
+    widths = (9, 9, 9, 9, 13, 13, 12, 10)
+    line(
+        f"{'stage':<10}" + "".join(f"{head:>{width}}" for head, width in zip(heads, widths, strict=True)) + "  made by"
+    )
+    for stage in found.stages:
+        usage = stage.usage
+        tokens_in = usage.input + usage.cache_write + usage.cache_read
+        numbers = (stage.fresh, stage.due, stage.unread, stage.calls, tokens_in, usage.cache_read, usage.output)
+        cells = [*(f"{number:,}" for number in numbers), dollars(stage.usd)]
+        row = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
+        line(f"{stage.stage:<10}{row}  {plain(stage.provider)} {plain(stage.model)}")
+    line("")
+    if any(stage.unread for stage in found.stages):
+        line("perhaps: only if cards that are still to be read turn out new or changed, and long enough")
+    known = "" if found.usd_due == found.usd else f", of it {dollars(found.usd_due)} for what is known to be due"
+    line(f"cost: up to {dollars(found.usd)}{known} (list prices of {found.prices_as_of})")
+    for stage in found.stages:
+        if not stage.priced:
+            line(f"{plain(stage.model)} is not in the price table; the dearest known price is taken for it")
+    if found.cheaper is not None and found.usd:
+        line(f"the same work with --model {found.cheaper.model}: {dollars(found.cheaper.usd)}")
+    if settings.budget is not None and found.usd > settings.budget:
+        line(f"the budget of {dollars(settings.budget)} may end it before all is done")

@@ -1,0 +1,50 @@
+"""An entry of the listing beside what the database knows of it, and what both stages of the intake work with."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from engine.events import Bus
+from engine.pipeline.caller import Caller
+from engine.sources.base import CardFetcher, Entry
+from engine.store.reads import Known, Reader
+from engine.store.runs import Ids
+from engine.store.writer import Writer
+
+NO_CARD = ("missing", "gated", "private", "disabled")
+SETTLED = frozenset({"ok", "short", *NO_CARD})
+"""States of a card that hold until its repository changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An entry of the listing and what the database knows of it."""
+
+    entry: Entry
+    dataset_id: int
+    known: Known | None
+
+    @property
+    def settled(self) -> bool:
+        """Whether the card was asked for at the present commit of the repository."""
+        known, entry = self.known, self.entry
+        if known is None or known.card_status not in SETTLED or entry.card is not None:
+            return False
+        if entry.sha is None:
+            return entry.last_modified is not None and entry.last_modified == known.last_modified
+        return entry.sha == known.card_sha
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeContext:
+    """What listing, cards and aftermath need of their run. `fetcher` is None for sources that hold the cards."""
+
+    run_id: int
+    ids: Ids
+    writer: Writer
+    reader: Reader
+    bus: Bus
+    counts: Counter[str]
+    fetcher: CardFetcher | None
+    caller: Caller

@@ -1,0 +1,268 @@
+"""What a sync would do and what that would cost, found out from the listing and the database. Nothing is written.
+
+Work on cards that are stored, or that the source holds itself, is known. What depends on cards that are still to be
+read is bounded from above: each of them counts as long enough, new, and of the usual length.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from math import ceil
+from pathlib import Path
+
+import aiosqlite
+
+from engine.pipeline.enrichers import EXTRACT_CHARS, SUMMARIZE_CHARS
+from engine.pipeline.sizes import Kind, Seen, seen, tokens
+from engine.pipeline.survey import Survey, survey
+from engine.pipeline.work import LONGEST_BODY
+from engine.providers.anthropic import NOT_THINKING
+from engine.providers.base import Completer, Embedder
+from engine.providers.prices import PRICES, PRICES_AS_OF, price_of
+from engine.sources.base import Source
+from engine.store.connection import open_readonly
+from engine.store.reads import Reader
+from engine.store.runs import Spec
+from engine.usage import Usage
+from taxonomy import prompt
+from taxonomy.cardtext import split_front_matter
+from taxonomy.model import Taxonomy
+from taxonomy.rules import CardInput
+
+CHEAPER = "claude-haiku-5-5"
+"""The cheapest completing model of the price table, for comparison."""
+
+_PRESENT = """
+SELECT r.input_hash FROM result r JOIN spec s USING (spec_id)
+WHERE s.stage = ? AND s.spec_hash = ? AND r.input_hash IN (SELECT value FROM json_each(?))
+"""
+# What the view `todo` leaves out, for a specification that need not be in force yet.
+_PARKED = """
+SELECT f.input_hash FROM failure f JOIN spec s ON s.spec_id = f.spec_id AND s.stage = f.stage
+WHERE s.stage = ? AND s.spec_hash = ? AND f.input_hash IN (SELECT value FROM json_each(?))
+  AND (f.kind = 'permanent' OR (f.runs >= 3 AND NOT ?))
+"""
+_TEXTS = "SELECT DISTINCT input_hash, text FROM card WHERE input_hash IN (SELECT value FROM json_each(?))"
+_GONE = "SELECT count(*) FROM dataset WHERE on_map = 1 AND dataset_id NOT IN (SELECT value FROM json_each(?))"
+_IN_FORCE = "SELECT s.spec_hash FROM current_spec cs JOIN spec s USING (spec_id) WHERE cs.stage = 'embed'"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a sync with the present settings covers. `specs` are those of embed, extract and summarize.
+
+    `naming_calls` counts the calls that name topics, from the datasets on the map and how many of them will have come,
+    changed or gone; None, like `namer`, where no map is drawn or no model names.
+    """
+
+    db: Path
+    source: Source
+    target: int
+    limit: int
+    refresh: bool
+    retry_failed: bool
+    embedder: Embedder
+    completer: Completer | None
+    taxonomy: Taxonomy
+    specs: Sequence[Spec]
+    namer: str | None = None
+    naming_calls: Callable[[int, int], int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CardsEstimate:
+    """`ask` cards must be asked for; `new` datasets have no stored card; `unchanged` cards still hold."""
+
+    looked_at: int
+    ask: int
+    new: int
+    unchanged: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageEstimate:
+    """What is due at one stage, in cards; for topics, in names.
+
+    `due` is known to be due; `unread` is due as well if that many cards turn out new or changed. `calls`, `usage` and
+    `usd` are for both together, `usd_due` for `due` alone. `priced`: the model is in the price table; if it is not,
+    the dearest known price is taken.
+    """
+
+    stage: str
+    provider: str
+    model: str
+    fresh: int
+    due: int
+    unread: int
+    calls: int = 0
+    usage: Usage = field(default_factory=Usage)
+    usd: float = 0.0
+    usd_due: float = 0.0
+    priced: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Cheaper:
+    """What the same work would cost if another model did what a model does."""
+
+    model: str
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a sync would do and cost, in US dollars by the price table of `prices_as_of`."""
+
+    prices_as_of: str
+    on_map: int
+    cards: CardsEstimate
+    stages: tuple[StageEstimate, ...]
+    cheaper: Cheaper | None
+
+    @property
+    def usd(self) -> float:
+        """The most it will cost, but for answers longer than usual and for questions asked again."""
+        return sum(stage.usd for stage in self.stages)
+
+    @property
+    def usd_due(self) -> float:
+        """The part that is known to be due."""
+        return sum(stage.usd_due for stage in self.stages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """Texts that are due, and how many are done; the rest has failed and is not tried again."""
+
+    texts: list[str]
+    fresh: int
+
+
+async def estimate(scope: Scope) -> Estimate:
+    """List the source, compare with the database, and price what is due.
+
+    Raises:
+        SourceError: the list cannot be read.
+        StoreError: there is a database and it cannot be read.
+    """
+    async with _reading(scope.db) as conn:
+        found = await survey(
+            scope.source, Reader(conn) if conn else None, target=scope.target, limit=scope.limit, refresh=scope.refresh
+        )
+        ledger = await seen(conn) if conn else {}
+        due = {spec.stage: await _due(conn, spec, found, scope.retry_failed) for spec in scope.specs}
+        wanted = {h for spec in scope.specs if _kind(scope, spec) for h in due[spec.stage].texts}
+        bodies = await _bodies(conn, found, wanted)
+        changed = await _changed(conn, scope, found, len(due["embed"].texts))
+        naming = 0
+        if scope.namer is not None and scope.naming_calls is not None:
+            naming = scope.naming_calls(found.members, changed)
+
+    def stages(model: str | None) -> list[StageEstimate]:
+        """Price all stages; with `model`, as if that one completed."""
+        specs = [replace(spec, model=model) if model and spec.stage != "embed" else spec for spec in scope.specs]
+        rows = [_stage(scope, spec, due[spec.stage], found.unread, bodies, ledger) for spec in specs]
+        if scope.namer is not None:
+            rows.append(_topics(scope, model or scope.namer, naming, found.unread, ledger))
+        return rows
+
+    cheaper = None
+    if scope.completer is not None and scope.completer.provider == "anthropic" and scope.completer.model != CHEAPER:
+        cheaper = Cheaper(CHEAPER, sum(stage.usd for stage in stages(CHEAPER)))
+    cards = CardsEstimate(found.looked_at, found.ask, found.new, found.unchanged)
+    return Estimate(PRICES_AS_OF, found.members, cards, tuple(stages(None)), cheaper)
+
+
+@asynccontextmanager
+async def _reading(db: Path) -> AsyncIterator[aiosqlite.Connection | None]:
+    if not db.exists():
+        yield None
+        return
+    # It says in a sentence what is wrong with a file that is no database of this version.
+    open_readonly(db).close()
+    async with aiosqlite.connect(f"{db.absolute().as_uri()}?mode=ro", uri=True) as conn:
+        yield conn
+
+
+async def _due(conn: aiosqlite.Connection | None, spec: Spec, found: Survey, retry: bool) -> _Due:
+    if conn is None:
+        return _Due(list(found.hashes), 0)
+    asked = json.dumps(list(found.hashes))
+    present = {row[0] for row in await conn.execute_fetchall(_PRESENT, (spec.stage, spec.hash, asked))}
+    parked = {row[0] for row in await conn.execute_fetchall(_PARKED, (spec.stage, spec.hash, asked, retry))}
+    return _Due([h for h in found.hashes if h not in present and h not in parked], len(present))
+
+
+async def _bodies(conn: aiosqlite.Connection | None, found: Survey, wanted: set[str]) -> dict[str, str]:
+    bodies = {h: found.bodies[h] for h in wanted & found.bodies.keys()}
+    if conn is not None and len(bodies) < len(wanted):
+        async with conn.execute(_TEXTS, (json.dumps(sorted(wanted - bodies.keys())),)) as rows:
+            async for input_hash, text in rows:
+                bodies[input_hash] = split_front_matter(text)[1].strip()[:LONGEST_BODY]
+    return bodies
+
+
+async def _changed(conn: aiosqlite.Connection | None, scope: Scope, found: Survey, embed_due: int) -> int:
+    """Count the datasets that will have come, changed or gone since the map was drawn; all, if the vectors change."""
+    spec = next(spec for spec in scope.specs if spec.stage == "embed")
+    if conn is None or [spec.hash] != [row[0] for row in await conn.execute_fetchall(_IN_FORCE)]:
+        return found.members
+    gone = next(iter(await conn.execute_fetchall(_GONE, (json.dumps(found.ids),))))[0]
+    return min(found.members, embed_due + found.unread + int(gone))
+
+
+def _kind(scope: Scope, spec: Spec) -> Kind | None:
+    """Return what is asked at a stage; None where it costs nothing."""
+    if spec.stage == "embed":
+        return Kind("embed", spec.model) if scope.embedder.paid else None
+    if scope.completer is None or not scope.completer.paid:
+        return None
+    extracts = spec.stage == "extract"
+    system = prompt.extraction_system(scope.taxonomy) if extracts else prompt.summary_system()
+    return Kind(spec.stage, spec.model, tokens(system), _thinks(scope.completer, spec.model))
+
+
+def _thinks(completer: Completer, model: str) -> bool:
+    """Whether a model thinks before it answers; for other models than the completer's own, by Anthropic's names."""
+    return completer.headroom > 0 if model == completer.model else not model.startswith(NOT_THINKING)
+
+
+def _sent(scope: Scope, spec: Spec, body: str) -> str:
+    """Return the part of a request that a card makes."""
+    if spec.stage == "embed":
+        return scope.embedder.text(CardInput(text=body, title=""))
+    return prompt.card_message(body[: EXTRACT_CHARS if spec.stage == "extract" else SUMMARIZE_CHARS])
+
+
+def _stage(scope: Scope, spec: Spec, due: _Due, unread: int, bodies: dict[str, str], ledger: Seen) -> StageEstimate:
+    bare = StageEstimate(spec.stage, spec.provider, spec.model, due.fresh, len(due.texts), unread)
+    kind = _kind(scope, spec)
+    if kind is None:
+        return bare
+    known = kind.usage([tokens(_sent(scope, spec, bodies.get(h, ""))) for h in due.texts], ledger)
+    usage = known + kind.unread(unread, ledger, after=len(due.texts))
+    price = price_of(spec.model)
+    at_once = scope.embedder.batch_size if spec.stage == "embed" else 1
+    return replace(
+        bare,
+        calls=ceil((len(due.texts) + unread) / at_once),
+        usage=usage,
+        usd=price.usd(usage),
+        usd_due=price.usd(known),
+        priced=spec.model in PRICES,
+    )
+
+
+def _topics(scope: Scope, model: str, calls: int, unread: int, ledger: Seen) -> StageEstimate:
+    completer = scope.completer
+    # Cards that are still to be read may move the map, and with it how many topics there are to name.
+    due = 0 if unread else calls
+    bare = StageEstimate("topics", completer.provider if completer else "local", model, 0, due, calls - due, calls)
+    if completer is None or not completer.paid:
+        return bare
+    usage = Kind("topics", model, thinks=_thinks(completer, model)).unread(calls, ledger, after=0)
+    usd = price_of(model).usd(usage)
+    return replace(bare, usage=usage, usd=usd, usd_due=0.0 if unread else usd, priced=model in PRICES)

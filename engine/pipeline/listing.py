@@ -1,0 +1,107 @@
+"""The source's ranking, entered into the database as it is read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+
+from engine.events import ItemDone, StageClosed, StageGrew
+from engine.pipeline.candidate import Candidate, IntakeContext
+from engine.pipeline.describe import describe
+from engine.sources.base import Entry, Source
+from engine.store.history import renamed
+from engine.store.records import DatasetRow, described, listed, to_json
+
+
+class Listing:
+    """Reads a source, stores what it says of each dataset, and yields candidates for the map."""
+
+    def __init__(self, source: Source, context: IntakeContext) -> None:
+        self._source = source
+        self._context = context
+
+    async def candidates(self, limit: int) -> AsyncIterator[list[Candidate]]:
+        """Yield the first `limit` entries in rank order, some at a time; they are stored when they are yielded.
+
+        Raises:
+            SourceError: the list cannot be read.
+        """
+        seen: set[str] = set()
+        async for chunk in self._source.chunks(limit):
+            # A page of the Hub's listing may repeat rows of the one before, when ranks shift between the two.
+            fresh = [entry for entry in chunk if entry.repo_id not in seen]
+            await self._follow_renames(fresh)
+            known = await self._context.reader.known([entry.repo_id for entry in fresh])
+            candidates = []
+            rows = []
+            for entry in fresh:
+                if entry.repo_id in seen:
+                    continue
+                seen.add(entry.repo_id)
+                before = known.get(entry.repo_id)
+                dataset_id = before.dataset_id if before else self._context.ids.next_dataset()
+                rows.append(self._row(entry, dataset_id, len(seen)))
+                candidates.append(Candidate(entry, dataset_id, before))
+                self._context.counts["listed"] += 1
+                self._context.counts["new"] += before is None
+            self._context.bus(StageGrew("list", len(rows)))
+            descriptions = [
+                (
+                    c.dataset_id,
+                    describe(c.entry, json.loads(c.known.declared) if c.known and c.known.declared else {}),
+                )
+                for c in candidates
+            ]
+            await self._context.writer.write(listed(rows), described(descriptions))
+            for row in rows:
+                self._context.bus(ItemDone("list", row.repo_id))
+            yield candidates
+        self._context.bus(StageClosed("list"))
+
+    async def _follow_renames(self, entries: Sequence[Entry]) -> None:
+        """Give rows their repositories' new ids.
+
+        A rename changes neither the commit nor the day of creation; a copy of a repository has a day of its own.
+        """
+        known = await self._context.reader.known([entry.repo_id for entry in entries])
+        strangers = [e for e in entries if e.repo_id not in known and e.sha and e.created_at]
+        if not strangers:
+            return
+        former = await self._context.reader.by_commit([e.sha for e in strangers if e.sha], self._context.run_id)
+        listed_here = {entry.repo_id for entry in entries}
+        for entry in strangers:
+            names = [
+                repo_id
+                for repo_id, created_at in former.get(entry.sha or "", [])
+                if created_at == entry.created_at and repo_id not in listed_here
+            ]
+            if len(names) == 1:
+                row = (await self._context.reader.known(names))[names[0]]
+                await self._context.writer.write(
+                    *renamed(self._context.run_id, row.dataset_id, names[0], entry.repo_id)
+                )
+                former.pop(entry.sha or "")
+                self._context.counts["renamed"] += 1
+
+    def _row(self, entry: Entry, dataset_id: int, rank: int) -> DatasetRow:
+        return DatasetRow(
+            dataset_id=dataset_id,
+            repo_id=entry.repo_id,
+            author=entry.author,
+            name=entry.name,
+            url=entry.url,
+            rank=rank,
+            likes=entry.likes,
+            downloads=entry.downloads,
+            downloads_all_time=entry.downloads_all_time,
+            trending_score=entry.trending_score,
+            created_at=entry.created_at,
+            last_modified=entry.last_modified,
+            sha=entry.sha,
+            gated=entry.gated,
+            private=entry.private,
+            disabled=entry.disabled,
+            tags=to_json(list(entry.tags)),
+            first_seen_run=self._context.run_id,
+            last_seen_run=self._context.run_id,
+        )

@@ -1,0 +1,93 @@
+"""What only the detail drawer shows, in chunks that lie beside the page.
+
+A chunk is a script: a page opened from the disk may load scripts that lie beside it, but may not fetch. Each
+calls `hfmap.details(number, rows)` with one entry per dataset, in the order of the frame.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from typing import Any
+
+from render.escape import lines, plain, script_json
+from render.frame import Frame, label
+from taxonomy.cardtext import split_front_matter
+
+CHUNK = 200
+"""Datasets in a chunk: about 400 kB, a quarter of it when served compressed."""
+CARD_CHARACTERS = 900
+NEIGHBORS = 10
+
+_FIELDS = (
+    ("subject_domain", "Subject"),
+    ("provenance_method", "Provenance"),
+    ("training_stage", "Stage"),
+    ("format_convention", "Format"),
+    ("special_characteristics", "Characteristics"),
+    ("geo_scope", "Geography"),
+    ("upstream_models", "Upstream models"),
+    ("is_benchmark", "Benchmark"),
+)
+_WORDS = {"upstream_models", "geo_scope"}  # values in the card's own words, not slugs
+
+
+def chunks(conn: sqlite3.Connection, frame: Frame) -> Iterator[str]:
+    """The text of each chunk, in order."""
+    row_of = {dataset_id: row for row, dataset_id in enumerate(frame.dataset_ids)}
+    for number, start in enumerate(range(0, len(frame), CHUNK)):
+        wanted = frame.dataset_ids[start : start + CHUNK]
+        rows = {dataset_id: {"fields": [], "near": [], "card": ""} for dataset_id in wanted}
+        _cards(conn, rows)
+        _claims(conn, rows)
+        _neighbors(conn, rows, row_of)
+        yield f"hfmap.details({number},{script_json(list(rows.values()))});\n"
+
+
+def _query(conn: sqlite3.Connection, sql: str, rows: dict[int, dict[str, Any]]) -> sqlite3.Cursor:
+    return conn.execute(sql.replace(":ids", "(SELECT value FROM json_each(?))"), (json.dumps(list(rows)),))
+
+
+def _cards(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]]) -> None:
+    # Front matter of real cards ends within the first 20,000 characters; the rest of a card is not read.
+    sql = "SELECT dataset_id, substr(text, 1, 20000) FROM card WHERE dataset_id IN :ids"
+    for dataset_id, text in _query(conn, sql, rows):
+        _, body = split_front_matter(text)
+        rows[dataset_id]["card"] = lines(body, CARD_CHARACTERS)
+
+
+def _claims(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]]) -> None:
+    sql = (
+        "SELECT i.dataset_id, v.field, v.value, v.quote, v.verified, i.provider, i.model"
+        " FROM in_force i JOIN field_value v ON v.result_id = i.result_id"
+        " WHERE i.stage = 'extract' AND i.dataset_id IN :ids"
+    )
+    found: dict[tuple[int, str], list[str]] = {}
+    for dataset_id, field, value, quote, verified, provider, model in _query(conn, sql, rows):
+        text = plain(quote, 300)
+        told = bool(text) and text.lower() not in ("not_stated", "not stated")
+        state = "none" if not told else "verified" if verified else "unverified"
+        found[dataset_id, field] = [shown(field, value), text if told else "", state, f"{provider}, {model}"]
+    for dataset_id, row in rows.items():
+        row["fields"] = [[name, *found[dataset_id, field]] for field, name in _FIELDS if (dataset_id, field) in found]
+
+
+def shown(field: str, value: str | None) -> str:
+    """A field's value, given as JSON, in words."""
+    parsed = json.loads(value) if value else None
+    if isinstance(parsed, bool):
+        return "Yes" if parsed else "No"
+    items = parsed if isinstance(parsed, list) else [parsed]
+    own_words = field in _WORDS
+    slug = ("not_stated", "not_applicable", "global")
+    words = [plain(item, 80) if own_words and item not in slug else label(item, slug=True) for item in items]
+    return ", ".join(word for word in words if word) or "None"
+
+
+def _neighbors(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]], row_of: dict[int, int]) -> None:
+    sql = "SELECT dataset_id, neighbor_id, distance FROM neighbor WHERE dataset_id IN :ids ORDER BY dataset_id, place"
+    for dataset_id, neighbor_id, distance in _query(conn, sql, rows):
+        near = rows[dataset_id]["near"]
+        if neighbor_id in row_of and len(near) < NEIGHBORS:
+            near.append([row_of[neighbor_id], round(distance, 4)])

@@ -1,0 +1,311 @@
+"""The topics pass: every size, names with and without a model, and topics that live on."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.errors import BudgetReachedError, PassError, UsageError
+from engine.events import Event, ItemDone, PassFinished, PassStarted
+from render import layout, naming, topics, tree
+from tests.render.database import blobs, cards, create, put
+from tests.render.naming_double import Encoder, Namer, name_answer
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    connection = create(tmp_path / "map.sqlite")
+    yield connection
+    connection.close()
+
+
+def ensure(
+    conn: sqlite3.Connection, namer: Namer | None = None, *, relayout: bool | None = None, max_topics: int = 400
+) -> topics.TopicsResult:
+    def quiet(_: Event) -> None: ...
+
+    made = layout.ensure(conn, run_id=1, emit=quiet, relayout=relayout)
+    return topics.ensure(
+        conn,
+        run_id=1,
+        layout_id=made.layout_id,
+        namer=namer,
+        emit=quiet,
+        text_encoder=None if namer is None else Encoder(),
+        max_topics=max_topics,
+    )
+
+
+def newest(conn: sqlite3.Connection) -> tree.Tree:
+    found = tree.newest(conn)
+    assert found is not None
+    return found
+
+
+def check(conn: sqlite3.Connection) -> tree.Tree:
+    """What holds of every tree."""
+    found = newest(conn)
+    layers: dict[int, list[tree.Topic]] = {}
+    for topic in found.topics:
+        layers.setdefault(topic.place[0], []).append(topic)
+        assert topic.name
+        assert len(topic.name.split()) <= naming.MOST_WORDS
+        assert topic.members
+        assert set(topic.exemplars) <= set(topic.members)
+        assert topic.parent is None or topic.parent[0] < topic.place[0]
+    for layer in layers.values():
+        assert len({naming.folded(t.name) for t in layer}) == len(layer)
+        members = [m for t in layer for m in t.members]
+        assert len(members) == len(set(members))
+    sizes = conn.execute(
+        "SELECT t.size, count(m.dataset_id) FROM topic t LEFT JOIN topic_member m ON m.topic_id = t.topic_id"
+        " GROUP BY t.topic_id"
+    ).fetchall()
+    assert all(size == members for size, members in sizes)
+    return found
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 39, 40, 80, 150])
+def test_every_size(conn: sqlite3.Connection, n: int) -> None:
+    put(conn, cards(n))
+    result = ensure(conn)
+    found = check(conn)
+    assert len(found.topics) == result.topics >= 1
+    if n < 40:
+        assert [t.name for t in found.topics] == ["All Datasets"]
+        assert len(found.topics[0].members) == n
+
+
+def test_names_say_what_the_groups_are_about(conn: sqlite3.Connection) -> None:
+    put(conn, cards(240))
+    ensure(conn)
+    names = {t.name for t in check(conn).topics if t.place[0] == 0}
+    assert {"Speech Recognition", "Machine Translation", "Sentiment Analysis", "Image Classification"} <= names
+    shown = conn.execute("SELECT topic_0 FROM datasets WHERE repo_id LIKE 'org/speech-%'").fetchall()
+    assert ("Speech Recognition",) in shown
+
+
+@pytest.mark.parametrize("zeros", [False, True])
+def test_identical_cards(conn: sqlite3.Connection, zeros: bool) -> None:
+    vectors = np.zeros((150, 8)) if zeros else np.ones((150, 8))
+    put(conn, cards(150, vectors=vectors.astype(np.float32)))
+    ensure(conn)
+    check(conn)
+
+
+def test_nothing_changed_is_skipped(conn: sqlite3.Connection) -> None:
+    put(conn, cards(120))
+    made = layout.ensure(conn, run_id=1, emit=lambda _: None)
+    events: list[Event] = []
+    for _ in range(2):
+        topics.ensure(conn, run_id=1, layout_id=made.layout_id, namer=None, emit=events.append)
+    finished = [e for e in events if isinstance(e, PassFinished)]
+    assert [e.skipped for e in finished] == [False, True]
+    assert sum(isinstance(e, PassStarted) for e in events) == 2
+    assert sum(isinstance(e, ItemDone) for e in events) == len(newest(conn).topics)
+    conn.execute("UPDATE dataset SET likes = 99, downloads = 5")
+    conn.commit()
+    assert ensure(conn).skipped
+    conn.execute("UPDATE dataset SET pretty_name = 'Another Name' WHERE dataset_id = 1")
+    conn.commit()
+    assert not ensure(conn).skipped
+
+
+def test_two_databases_with_the_same_cards_have_the_same_topics(tmp_path: Path) -> None:
+    found = []
+    for name in ("a", "b"):
+        connection = create(tmp_path / name)
+        put(connection, cards(160))
+        ensure(connection)
+        found.append([(t.place, t.name, t.key_phrases, t.exemplars) for t in newest(connection).topics])
+        connection.close()
+    assert found[0] == found[1]
+
+
+def test_a_model_names_and_its_calls_are_known_beforehand(conn: sqlite3.Connection) -> None:
+    put(conn, cards(240))
+    assert topics.planned_calls(conn) == round(240 * 235 / 5000)
+    layout.ensure(conn, run_id=1, emit=lambda _: None)
+    planned = topics.planned_calls(conn)
+    namer = Namer()
+    ensure(conn, namer)
+    found = check(conn)
+    assert len(namer.prompts) == planned > 0
+    assert {t.named_by for t in found.topics} == {"double"}
+    assert all(t.name.startswith("Named ") for t in found.topics)
+    system, user = namer.prompts[0]
+    assert "collection of the top 240 HuggingFace datasets ranked by likes" in system
+    assert '    * """' in user
+    assert topics.planned_calls(conn) == 0
+    assert ensure(conn, namer).skipped
+    assert ensure(conn, None).skipped
+    assert len(namer.prompts) == planned
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "no JSON at all",
+        '{"topic_name": "", "topic_specificity": 1}',
+        name_answer("One two three four five six seven words"),
+        name_answer("Always The Same"),
+        name_answer("---"),
+    ],
+)
+def test_answers_that_are_no_names(conn: sqlite3.Connection, answer: str) -> None:
+    put(conn, cards(120))
+    namer = Namer(lambda *_: answer)
+    ensure(conn, namer)
+    found = check(conn)
+    assert sum(t.name == "Always The Same" for t in found.topics) <= found.layers
+    assert "key-phrases" in {t.named_by for t in found.topics}
+
+
+def test_a_title_from_the_documents_is_no_name(conn: sqlite3.Connection) -> None:
+    put(conn, cards(120))
+    namer = Namer(lambda _n, _s, user: name_answer(user.partition('"""')[2].partition("\n")[0]))
+    ensure(conn, namer)
+    titles = {naming.folded(row[0]) for row in conn.execute("SELECT pretty_name FROM dataset")}
+    assert not titles & {naming.folded(t.name) for t in check(conn).topics}
+
+
+def test_bad_names_are_asked_for_once_more(conn: sqlite3.Connection) -> None:
+    put(conn, cards(120))
+
+    def answer(number: int, _system: str, user: str) -> str:
+        return (
+            name_answer(f"Second Try {'abcdefghijklmnopqrstuvwxyz'[number % 26]}")
+            if "at most six words" in user
+            else "?"
+        )
+
+    namer = Namer(answer)
+    ensure(conn, namer)
+    assert all(t.name.startswith("Second Try") for t in check(conn).topics)
+
+
+def test_a_fatal_error_ends_the_pass_and_stores_nothing(conn: sqlite3.Connection) -> None:
+    put(conn, cards(120))
+
+    def broke(*_: object) -> str:
+        raise BudgetReachedError("The budget is spent.")
+
+    with pytest.raises(BudgetReachedError):
+        ensure(conn, Namer(broke))
+    assert tree.newest(conn) is None
+
+
+def test_a_namer_needs_an_encoder(conn: sqlite3.Connection) -> None:
+    put(conn, cards(3))
+    made = layout.ensure(conn, run_id=1, emit=lambda _: None)
+    with pytest.raises(PassError):
+        topics.ensure(conn, run_id=1, layout_id=made.layout_id, namer=Namer(), emit=lambda _: None)
+
+
+@pytest.mark.parametrize("most", [1, 2, 6, 12])
+def test_max_topics_bounds_topics_and_calls(conn: sqlite3.Connection, most: int) -> None:
+    put(conn, cards(400, vectors=blobs(400, groups=16)))
+    namer = Namer()
+    result = ensure(conn, namer, max_topics=most)
+    check(conn)
+    assert 1 <= result.topics <= most
+    assert len(namer.prompts) <= most
+
+
+def changed(conn: sqlite3.Connection, given: list, share: float) -> None:
+    some = given[:: round(1 / share)]
+    for card in some:
+        card.text += " Changed."
+    put(conn, some)
+
+
+@pytest.mark.parametrize(("share", "stay"), [(0.01, 0.95), (0.05, 0.9), (0.2, 0.75)])
+def test_topics_live_on(conn: sqlite3.Connection, share: float, stay: float) -> None:
+    given = cards(400)
+    put(conn, given)
+    namer = Namer()
+    ensure(conn, namer)
+    before = {t.lasting_id: t.name for t in newest(conn).topics}
+    asked = len(namer.prompts)
+    changed(conn, given, share)
+    result = ensure(conn, namer)
+    after = {t.lasting_id: t.name for t in check(conn).topics}
+    assert not result.skipped
+    assert sum(after.get(i) == name for i, name in before.items()) >= stay * len(before)
+    assert len(namer.prompts) - asked <= (1 - stay) * len(before)
+
+
+def test_only_new_topics_are_asked_for(conn: sqlite3.Connection) -> None:
+    put(conn, cards(240))
+    namer = Namer()
+    ensure(conn, namer)
+    asked = len(namer.prompts)
+    far = cards(320, vectors=blobs(320, groups=3, seed=9))[240:]
+    put(conn, far)
+    made = layout.ensure(conn, run_id=1, emit=lambda _: None, relayout=False)
+    planned = topics.planned_calls(conn)
+    result = topics.ensure(
+        conn, run_id=1, layout_id=made.layout_id, namer=namer, emit=lambda _: None, text_encoder=Encoder()
+    )
+    check(conn)
+    assert result.kept > 0
+    assert len(namer.prompts) - asked == planned
+
+
+def test_a_persons_name_stays(conn: sqlite3.Connection) -> None:
+    given = cards(400)
+    put(conn, given)
+    ensure(conn)
+    topic = newest(conn).topics[-1]
+    assert topic.lasting_id is not None
+    tree.rename(conn, topic.lasting_id, "  What I\n call it ")
+    changed(conn, given, 0.2)
+    ensure(conn, Namer())
+    renamed = next(t for t in newest(conn).topics if t.lasting_id == topic.lasting_id)
+    assert (renamed.name, renamed.named_by) == ("What I call it", "person")
+
+
+def test_renaming_refuses(conn: sqlite3.Connection) -> None:
+    put(conn, cards(240))
+    ensure(conn)
+    one, two = newest(conn).topics[:2]
+    assert one.lasting_id is not None
+    with pytest.raises(UsageError, match="empty"):
+        tree.rename(conn, one.lasting_id, "  ")
+    with pytest.raises(UsageError, match="no topic"):
+        tree.rename(conn, 10**6, "Name")
+    with pytest.raises(UsageError, match="same layer"):
+        tree.rename(conn, one.lasting_id, two.name.upper())
+
+
+def test_names_by_key_phrases_give_way_to_a_model(conn: sqlite3.Connection) -> None:
+    put(conn, cards(160))
+    ensure(conn)
+    ids = {t.lasting_id for t in newest(conn).topics}
+    namer = Namer()
+    assert not ensure(conn, namer).skipped
+    found = check(conn)
+    assert {t.named_by for t in found.topics} == {"double"}
+    assert {t.lasting_id for t in found.topics} == ids
+
+
+def test_hostile_cards_and_answers(conn: sqlite3.Connection) -> None:
+    given = cards(120)
+    for number, card in enumerate(given):
+        card.pretty_name = ["<img src=x onerror=alert(1)>", "\u202e\u202d \x1b[31m", "", "'; DROP TABLE topic; --"][
+            number % 4
+        ]
+        card.text = ["", "{{ 7 * 7 }}\n" * 50, "\ud800".encode("utf-8", "replace").decode(), "[!SKIP!]: x"][
+            number % 4
+        ] + f" {number}"
+        card.columns = {"metadata": '{"task_categories": {"a": 1}, "task_ids": [null, 3, "x"]}'}
+    put(conn, given)
+    ensure(conn)
+    check(conn)
+    ensure(conn, Namer(lambda *_: name_answer("<script>\\u0007alert(1)</script>\\n")), relayout=True)
+    assert all(t.name.isprintable() for t in check(conn).topics)
