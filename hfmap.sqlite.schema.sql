@@ -181,6 +181,35 @@ CREATE TABLE summary (
     problem   TEXT
 ) STRICT;
 
+-- What people corrected: it wins over what was read from the card, and survives every re-run and renaming.
+-- `value` is JSON; the field 'summary' holds a string.
+CREATE TABLE override (
+    dataset_id INTEGER NOT NULL REFERENCES dataset (dataset_id) ON DELETE CASCADE,
+    field      TEXT NOT NULL,
+    value      TEXT NOT NULL CHECK (json_valid(value)),
+    note       TEXT,
+    author     TEXT,
+    created_at TEXT NOT NULL,
+    PRIMARY KEY (dataset_id, field)
+) STRICT, WITHOUT ROWID;
+
+-- The usual spelling of a model's name, where it is not the card's own. Filled anew after each sync.
+CREATE TABLE model_name (
+    raw       TEXT PRIMARY KEY,
+    canonical TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- The taxonomies that were used, as the text of their files; the fields of the view `datasets` are those of the
+-- one in force.
+CREATE TABLE taxonomy (
+    digest        TEXT PRIMARY KEY,
+    name          TEXT NOT NULL,
+    content       TEXT NOT NULL CHECK (json_valid(content)),
+    in_force      INTEGER NOT NULL CHECK (in_force IN (0, 1)),
+    first_used_at TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX taxonomy_in_force ON taxonomy (in_force) WHERE in_force = 1;
+
 -- What could not be done, and whether trying again may help.
 CREATE TABLE failure (
     dataset_id INTEGER NOT NULL REFERENCES dataset (dataset_id) ON DELETE CASCADE,

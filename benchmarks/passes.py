@@ -178,15 +178,13 @@ class InstantNamer:
 class HashingEncoder:
     """Vectors of hashed words: what an encoder costs at least."""
 
-    def __init__(self) -> None:
-        from sklearn.feature_extraction.text import HashingVectorizer
-
-        self._hasher = HashingVectorizer(n_features=256, alternate_sign=False)
-
     def encode(self, texts: Sequence[str], show_progress_bar: bool | None = None) -> Any:
         """Vectors of shape (texts, 256)."""
+        from sklearn.feature_extraction.text import HashingVectorizer
+
         del show_progress_bar
-        return self._hasher.transform(list(texts)).toarray().astype(np.float32)
+        hasher = HashingVectorizer(n_features=256, alternate_sign=False)
+        return hasher.transform(list(texts)).toarray().astype(np.float32)
 
 
 def ours(path: Path, clock: Clock) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class Settings:
     no_map: bool = False
     dry_run: bool = False
     budget: float | None = None
+    timeout: float | None = None
+    """Seconds for one request to any service, to its last byte; None: each service has its own."""
     yes: bool = False
     json: bool = False
     quiet: bool = False
@@ -294,6 +296,19 @@ def _money(raw: object, place: _Place) -> float:
     return amount
 
 
+def _seconds(raw: object, place: _Place) -> float:
+    wanted = "a number of seconds above 0"
+    if isinstance(raw, bool) or (place.strict and not isinstance(raw, int | float)):
+        raise place.wrong(raw, wanted)
+    try:
+        seconds = float(str(raw))
+    except ValueError:
+        raise place.wrong(raw, wanted) from None
+    if not 0 < seconds < math.inf:
+        raise place.wrong(raw, wanted)
+    return seconds
+
+
 def _truth(raw: object, place: _Place) -> bool:
     if isinstance(raw, bool):
         return raw
@@ -327,5 +342,6 @@ _READERS: dict[str, Callable[[object, _Place], Any]] = {
     "llm": _one_of(LLMS),
     "model": _text,
     "budget": _money,
+    "timeout": _seconds,
     **dict.fromkeys(("refresh", "retry_failed", "no_map", "dry_run", "yes", "json", "quiet"), _truth),
 }

@@ -1,20 +1,21 @@
 """Every error that hfmap expects, with the exit code it ends a command with.
 
-    HfmapError                     1   a sentence, and a next step
-      UsageError                   2   flags or settings that do not make sense
-      StoreError                   1   the database cannot be used
-        DatabaseTooNewError
-        DatabaseBusyError
-      SourceError                  1   the list of datasets, or a file of cards, cannot be read
-      ProviderError                1   a service that enriches cards
-        TransientError                 worth trying again (429, 5xx, time-outs, broken connections)
-        KeyRefusedError            5   the key is missing, wrong or has no access
-        QuotaError                 5   the account has no credit left
-        ServiceDownError               failed so often in a row that it is left alone
-        BadAnswerError                 the answer cannot be used
-        RefusedError                   the model declined; the same card will be declined again
-      PassError                    1   layout, topics or page
-      BudgetReachedError           4   the next call might exceed --budget
+HfmapError                     1   a sentence, and a next step
+  UsageError                   2   flags or settings that do not make sense
+  StoreError                   1   the database cannot be used
+    DatabaseTooNewError
+    DatabaseBusyError
+  SourceError                  1   the list of datasets, or a file of cards, cannot be read
+  ProviderError                1   a service that enriches cards
+    TransientError                 worth trying again (429, 5xx, time-outs, broken connections)
+    KeyRefusedError            5   the key is missing, wrong or has no access
+    QuotaError                 5   the account has no credit left
+    ServiceDownError               failed so often in a row that it is left alone
+    BadAnswerError                 the answer cannot be used
+    RefusedError                   the model declined; the same card will be declined again
+  PassError                    1   layout, topics or page
+  StoppedError               130   the user wants the run to end
+  BudgetReachedError           4   the next call might exceed --budget
 """
 
 from __future__ import annotations
@@ -117,6 +118,12 @@ class RefusedError(ProviderError):
 
 class PassError(HfmapError):
     """Layout, topics or page could not be made."""
+
+
+class StoppedError(HfmapError):
+    """The user wants the run to end: nothing new is begun."""
+
+    exit_code = EXIT_INTERRUPTED
 
 
 class BudgetReachedError(HfmapError):

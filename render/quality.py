@@ -88,7 +88,7 @@ def _trustworthiness(vectors: FloatMatrix, rows: NDArray[np.int64], near: NDArra
             value = np.take_along_axis(similar, theirs[:, column : column + 1], axis=1)
             rank = (similar > value + 1e-6).sum(axis=1) + 1
             penalty += int(np.maximum(rank - k, 0).sum())
-    worst = len(rows) * k * (2 * n - 3 * k - 1) / 2
+    worst: float = len(rows) * k * (2 * n - 3 * k - 1) / 2
     return 1.0 - penalty / worst
 
 

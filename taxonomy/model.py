@@ -145,11 +145,37 @@ def _read(path: Path) -> Taxonomy:
         source = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise TaxonomyError(f"{path}: cannot be read as UTF-8 text ({error}); check the path") from error
+    return loads(source, path)
+
+
+def loads(source: str, path: Path = PACKAGED) -> Taxonomy:
+    """Read a taxonomy from the text of a file; `path` is what errors call it.
+
+    Raises:
+        TaxonomyError: the text says something that cannot be followed.
+    """
     try:
         content, lines = located.parse(source)
     except located.LocatedError as error:
         raise TaxonomyError(f"{path}:{error.line}: not valid JSON: {error}; correct that line") from None
     return _Reader(path, lines).taxonomy(content)
+
+
+def dumps(taxonomy: Taxonomy) -> str:
+    """Write a taxonomy as the text of a file that `loads` reads back as an equal one."""
+    fields = [
+        {
+            "name": field.name,
+            "label": field.label,
+            "kind": field.kind,
+            "description": field.description,
+            "rules": field.rules,
+            "slugs": {slug.slug: slug.description for slug in field.slugs},
+            **({} if field.default is None else {"default": field.default}),
+        }
+        for field in taxonomy
+    ]
+    return json.dumps({"name": taxonomy.name, "fields": fields}, ensure_ascii=False)
 
 
 class _Reader:

@@ -16,6 +16,7 @@ COMMANDS = {
     "sync": "engine.cli.sync:sync",
     "map": "engine.cli.sync:map_",
     "status": "engine.cli.status:status",
+    "diff": "engine.cli.diff:diff",
     "sql": "engine.cli.query:sql",
     "show": "engine.cli.show:show",
     "search": "engine.cli.search:search",

@@ -36,7 +36,7 @@ async def providers(settings: Settings, secrets: Secrets) -> AsyncIterator[Provi
         if model is None:
             yield Providers(embedder, None)
             return
-        chosen = completer(secrets, model)
+        chosen = completer(secrets, model, settings.timeout)
         stack.push_async_callback(chosen.aclose)
         yield Providers(embedder, chosen)
 
@@ -45,7 +45,7 @@ def _embedder(settings: Settings, secrets: Secrets) -> Embedder:
     if settings.embedder_in_use(secrets) == "cohere":
         from engine.providers.cohere import CohereEmbedder
 
-        return CohereEmbedder(secrets.cohere or "", base_url=secrets.endpoints.cohere)
+        return CohereEmbedder(secrets.cohere or "", base_url=secrets.endpoints.cohere, timeout=settings.timeout)
     from engine.providers.local import LocalEmbedder
 
     return LocalEmbedder()
@@ -77,12 +77,16 @@ def naming_model(settings: Settings, secrets: Secrets) -> str | None:
     return settings.model or NAMING_MODEL
 
 
-def completer(secrets: Secrets, model: str) -> Completer:
-    """Make the client of the language model's provider, for one of its models."""
+def completer(secrets: Secrets, model: str, timeout: float | None = None) -> Completer:
+    """Make the client of the language model's provider, for one of its models; `timeout` in seconds a request."""
     from engine.providers.anthropic import AnthropicCompleter
 
     return AnthropicCompleter(
-        secrets.anthropic or "", base_url=secrets.endpoints.anthropic, model=model, connections=MODEL_CALLS
+        secrets.anthropic or "",
+        base_url=secrets.endpoints.anthropic,
+        model=model,
+        connections=MODEL_CALLS,
+        timeout=timeout,
     )
 
 
@@ -93,9 +97,9 @@ async def source(settings: Settings, secrets: Secrets) -> AsyncIterator[tuple[So
     if settings.source == "hub":
         from engine.sources.hub import HubCards, HubListing
 
-        cards = HubCards(endpoint, secrets.hub, connections=WORKERS)
+        cards = HubCards(endpoint, secrets.hub, connections=WORKERS, timeout=settings.timeout)
         try:
-            yield HubListing(endpoint, secrets.hub, settings.rank), cards
+            yield HubListing(endpoint, secrets.hub, settings.rank, timeout=settings.timeout), cards
         finally:
             await cards.aclose()
         return

@@ -176,14 +176,19 @@ def _print(output: Output, settings: Settings, found: Estimate) -> None:
         row = "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True))
         line(f"{stage.stage:<10}{row}  {plain(stage.provider)} {plain(stage.model)}")
     line("")
+    most = ""
     if any(stage.unread for stage in found.stages):
+        most = " at most"
         line("perhaps: only if cards that are still to be read turn out new or changed, and long enough")
     known = "" if found.usd_due == found.usd else f", of it {dollars(found.usd_due)} for what is known to be due"
-    line(f"cost: up to {dollars(found.usd)}{known} (list prices of {found.prices_as_of})")
+    if not found.usd:
+        line("cost: nothing")
+        return
+    line(f"cost: about {dollars(found.usd)}{most}{known} (list prices of {found.prices_as_of})")
     for stage in found.stages:
         if not stage.priced:
             line(f"{plain(stage.model)} is not in the price table; the dearest known price is taken for it")
-    if found.cheaper is not None and found.usd:
+    if found.cheaper is not None:
         line(f"the same work with --model {found.cheaper.model}: {dollars(found.cheaper.usd)}")
     if settings.budget is not None and found.usd > settings.budget:
         line(f"the budget of {dollars(settings.budget)} may end it before all is done")

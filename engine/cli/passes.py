@@ -2,14 +2,41 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from engine.cli.choose import completer, naming_model
 from engine.config import Secrets, Settings
-from engine.events import Bus
+from engine.events import Bus, Event, StageGrew
 from engine.pipeline.naming import Naming
 from engine.store.connection import open_passes
+
+PRELOAD_FROM = 100
+"""Cards to embed from which on the map is sure to need its libraries. A refresh of fewer may do without them."""
+
+
+class Preload:
+    """Imports the passes' libraries while a sync still downloads, so that their import costs no waiting."""
+
+    def __init__(self) -> None:
+        self._due = 0
+
+    def __call__(self, event: Event) -> None:
+        """Count cards to embed; a subscriber of the run's events."""
+        if isinstance(event, StageGrew) and event.stage == "embed":
+            self._due += event.added
+            if self._due == PRELOAD_FROM:
+                threading.Thread(target=self._import, daemon=True).start()
+
+    @staticmethod
+    def _import() -> None:
+        from render import heavy
+
+        # What fails to import here fails again where it is needed, and is reported there.
+        with suppress(Exception):
+            heavy.preload(*heavy.LAYOUT, *heavy.TOPICS)
 
 
 def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spent: float) -> tuple[Path, float]:

@@ -13,7 +13,7 @@ import anyio
 
 from engine.cli.choose import providers, source
 from engine.cli.output import Output
-from engine.cli.passes import run_passes
+from engine.cli.passes import Preload, run_passes
 from engine.config import Secrets, Settings
 from engine.errors import (
     EXIT_BUDGET,
@@ -27,6 +27,7 @@ from engine.errors import (
 from engine.events import Bus, Notice, RunFinished, RunStarted
 from engine.pipeline.sync import Plan, Sync, SyncResult, first_error
 from engine.store.connection import as_store_error, open_passes, prepare
+from engine.store.history import retry_failed
 from engine.store.lock import writing
 from engine.store.records import ResultStage
 from engine.store.runs import Ids, finish_run, put_in_force, start_run
@@ -61,6 +62,8 @@ def run_sync(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> 
     def work(run_id: int, tally: Tally) -> None:
         taxonomy = load()
         started = time.monotonic()
+        if not settings.no_map:
+            bus.subscribe(Preload())
         result = _unwrapped(settings.db, lambda: anyio.run(_sync, settings, secrets, run_id, taxonomy, bus))
         tally.seconds |= result.seconds | {"sync": time.monotonic() - started}
         tally.usd = result.usd
@@ -133,11 +136,17 @@ async def _sync(settings: Settings, secrets: Secrets, run_id: int, taxonomy: Tax
         with open_passes(settings.db) as conn:
             spec_ids: dict[ResultStage, int] = {spec.stage: put_in_force(conn, spec) for spec in sync.specs()}
             ids = Ids.after(conn)
+            if settings.retry_failed:
+                retry_failed(conn)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_obey_signals, sync, bus)
             result = await sync.run(ids, spec_ids)
             tasks.cancel_scope.cancel()
         return result
+
+
+class _StopNow(Exception):  # noqa: N818
+    """The user has asked twice."""
 
 
 async def _obey_signals(sync: Sync, bus: Bus) -> None:
@@ -146,7 +155,8 @@ async def _obey_signals(sync: Sync, bus: Bus) -> None:
         asked = False
         async for _ in signals:
             if asked:
-                raise KeyboardInterrupt
+                # Not KeyboardInterrupt: raised in a task, it would tear the event loop down under the others.
+                raise _StopNow
             asked = True
             bus(
                 Notice(
@@ -165,8 +175,8 @@ def _unwrapped(db: Path, work: Callable[[], SyncResult]) -> SyncResult:
     """
     try:
         return work()
-    except* KeyboardInterrupt as errors:
-        raise KeyboardInterrupt from errors
+    except* (_StopNow, KeyboardInterrupt):
+        raise KeyboardInterrupt from None
     except* HfmapError as errors:
         raise first_error(errors) from None
     except* sqlite3.Error as errors:

@@ -16,23 +16,29 @@ from engine.errors import BudgetReachedError
 
 
 class Reservation:
-    """Room held for one call. `settle` says what it cost."""
+    """Room held for one call. Say what became of it by `settle` or `lose`; without either it cost nothing."""
 
     def __init__(self, usd: float) -> None:
         self.usd = usd
         self.cost = 0.0
+        self.lost = 0.0
 
     def settle(self, usd: float) -> None:
-        """Record what was spent under this reservation; may be called once per attempt."""
-        self.cost += usd
+        """Record what the call cost."""
+        self.cost = usd
+
+    def lose(self) -> None:
+        """Give the room up for good: whether the call was charged for is not known."""
+        self.lost = self.usd
 
 
 class Budget:
-    """At most `limit` US dollars in one run; None is no limit."""
+    """At most `limit` US dollars in one run; None is no limit. `spent` is what is known to have been spent."""
 
     def __init__(self, limit: float | None) -> None:
         self.limit = limit
         self.spent = 0.0
+        self._lost = 0.0
         self._reserved = 0.0
         self._settled = anyio.Condition()
         # A service may count more tokens than can be foreseen from the text; what it did once it may do again.
@@ -52,28 +58,36 @@ class Budget:
             finally:
                 self.spent += reservation.cost
             return
-        async with self._settled:
-            while self.spent + self._reserved + usd * self._overrun > self.limit:
-                if self._reserved == 0:
-                    raise BudgetReachedError(
-                        f"The budget of ${self.limit:.2f} is reached: ${self.spent:.4f} spent, and the next call "
-                        f"may cost ${usd * self._overrun:.4f}.",
-                        hint="Run again with a larger --budget; what was done is kept.",
-                    )
-                await self._settled.wait()
-            held = usd * self._overrun
-            self._reserved += held
-        reservation = Reservation(held)
+        reservation = await self._hold(self.limit, usd)
         try:
             yield reservation
         finally:
             with anyio.CancelScope(shield=True):
-                async with self._settled:
-                    # Reservations are sums of many floats; when none is left the sum must be nought again.
-                    self._reserved = max(0.0, self._reserved - held)
-                    if self._reserved < 1e-12:
-                        self._reserved = 0.0
-                    self.spent += reservation.cost
-                    if reservation.cost > usd:
-                        self._overrun = max(self._overrun, 1.25 * reservation.cost / usd)
-                    self._settled.notify_all()
+                await self._release(reservation, usd)
+
+    async def _hold(self, limit: float, usd: float) -> Reservation:
+        async with self._settled:
+            while self.spent + self._lost + self._reserved + usd * self._overrun > limit:
+                if self._reserved == 0:
+                    unknown = f", up to ${self._lost:.4f} on calls that broke off" if self._lost else ""
+                    raise BudgetReachedError(
+                        f"The budget of ${limit:.2f} is reached: ${self.spent:.4f} spent{unknown}, and the next call "
+                        f"may cost ${usd * self._overrun:.4f}.",
+                        hint="Run again with a larger --budget; what was done is kept.",
+                    )
+                await self._settled.wait()
+            reservation = Reservation(usd * self._overrun)
+            self._reserved += reservation.usd
+            return reservation
+
+    async def _release(self, reservation: Reservation, usd: float) -> None:
+        async with self._settled:
+            self._reserved -= reservation.usd
+            # Reservations are sums of many floats; when none is left the sum must be nought again.
+            if self._reserved < 1e-12:
+                self._reserved = 0.0
+            self.spent += reservation.cost
+            self._lost += reservation.lost
+            if reservation.cost > usd:
+                self._overrun = max(self._overrun, 1.25 * reservation.cost / usd)
+            self._settled.notify_all()

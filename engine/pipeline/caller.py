@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
@@ -25,13 +24,13 @@ T = TypeVar("T")
 ATTEMPTS = 8
 """Tries of one call, the first included. Under a hard rate limit 2 retries lost a tenth of all calls, 8 none."""
 
-LONGEST_RETRY_AFTER = 60.0
-"""Seconds. A service may ask for an hour; a run that waits so long is better ended and repeated."""
+LONGEST_RETRY_AFTER = 310.0
+"""Seconds. The Hub's quotas are counted in windows of 5 minutes; who is told to wait longer had better come back."""
 
 LONGEST_BACK_OFF = 20.0
 
 BREAKER_FAILURES = 24
-"""Failures in a row, over all callers, after which a service is taken to be down."""
+"""Failures in a row, over all callers, after which a service is taken to be down; fewer where fewer call at once."""
 
 
 class Breaker:
@@ -41,6 +40,8 @@ class Breaker:
         self._name = name
         self._failures = failures
         self._in_a_row = 0
+        self._rejected_in_a_row = 0
+        self._opened = anyio.Event()
         self.fatal: HfmapError | None = None
         """What made calling pointless, if anything."""
 
@@ -49,26 +50,47 @@ class Breaker:
 
         Raises:
             KeyRefusedError, QuotaError: the service refused the account.
-            ServiceDownError: it is down.
+            ServiceDownError: it is down, or wants to be left alone for long.
         """
         if self.fatal is not None:
             raise self.fatal
 
     def succeeded(self) -> None:
         """Count a good answer."""
-        self._in_a_row = 0
+        self._in_a_row = self._rejected_in_a_row = 0
 
     def failed(self, error: HfmapError) -> None:
-        """Count a failure; one that concerns the account opens the breaker at once."""
-        if isinstance(error, (KeyRefusedError, QuotaError)):
-            self.fatal = self.fatal or error
-        elif isinstance(error, TransientError) and not error.limited:
-            self._in_a_row += 1
-            if self._in_a_row >= self._failures and self.fatal is None:
-                self.fatal = ServiceDownError(
-                    f"{self._name} is down: {self._in_a_row} calls in a row failed, the last one because {error}.",
-                    hint="Run the same command again later; what was done is kept.",
-                )
+        """Count a failure; one that concerns every call opens the breaker at once."""
+        if self.fatal is not None:
+            return
+        if isinstance(error, (KeyRefusedError, QuotaError, ServiceDownError)):
+            self.open(error)
+        elif isinstance(error, TransientError):
+            if error.retry_after is not None and error.retry_after > LONGEST_RETRY_AFTER:
+                self._down(f"{self._name} asks to be left alone for {error.retry_after / 60:,.0f} minutes.")
+            elif not error.limited:
+                self._in_a_row += 1
+                if self._in_a_row >= self._failures:
+                    calls = f"{self._in_a_row} calls in a row failed"
+                    self._down(f"{self._name} is down: {calls}, the last one because {error}.")
+        elif type(error) is ProviderError:
+            # To find the one text of a batch that is refused takes up to 8 refusals; so many concern no single text.
+            self._rejected_in_a_row += 1
+            if self._rejected_in_a_row >= BREAKER_FAILURES:
+                self._down(f"{self._name} refuses every request, the last one because {error}.")
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, but no longer than calling makes sense."""
+        with anyio.move_on_after(seconds):
+            await self._opened.wait()
+
+    def _down(self, why: str) -> None:
+        self.open(ServiceDownError(why, hint="Run the same command again later; what was done is kept."))
+
+    def open(self, error: HfmapError) -> None:
+        """Let no further call be made, and end the waits between attempts."""
+        self.fatal = error
+        self._opened.set()
 
 
 class Caller:
@@ -78,12 +100,14 @@ class Caller:
         self._bus = bus
         self._at_once = at_once
         self._pacer = Pacer(lambda waiting: bus(WaitingChanged(stage, waiting)))
-        self.breaker = Breaker(name)
+        # One call alone that fails for good must not look like a service that is down.
+        self.breaker = Breaker(name, max(ATTEMPTS + 1, min(BREAKER_FAILURES, int(2 * at_once.total_tokens))))
 
     async def call(self, stage: Stage, ask: Callable[[], Awaitable[T]]) -> tuple[T, int]:
         """Make one call, as often as it takes; return the answer and the number of attempts.
 
         Raises:
+            KeyRefusedError, QuotaError, ServiceDownError: there is no point in calling this service in this run.
             HfmapError: `ask` failed for good, or too often; a ProviderError's `attempts` says how often.
         """
         attempts = 0
@@ -98,16 +122,19 @@ class Caller:
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=_wait,
             before_sleep=before_sleep,
-            sleep=anyio.sleep,
+            sleep=self.breaker.sleep,
             reraise=True,
         )
         try:
             async for attempt in retrying:
                 with attempt:
                     attempts += 1
-                    async with self._place():
-                        answer = await ask()
+                    answer = await self._once(ask)
         except ProviderError as error:
+            fatal = self.breaker.fatal
+            if isinstance(error, TransientError) and fatal is not None:
+                # It did not fail by itself: it is left for the next run like those that were never made.
+                raise fatal from error
             error.attempts = attempts
             raise
         return answer, attempts
@@ -115,22 +142,22 @@ class Caller:
     def _worth_retrying(self, error: BaseException) -> bool:
         return isinstance(error, TransientError) and self.breaker.fatal is None
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _once(self, ask: Callable[[], Awaitable[T]]) -> T:
         # Waiting for the pace comes first: a caller that waits must not hold one of the places.
         await self._pacer.wait()
         async with self._at_once:
             self.breaker.check()
             started = anyio.current_time()
             try:
-                yield
+                answer = await ask()
             except HfmapError as error:
+                self.breaker.failed(error)
                 if isinstance(error, TransientError) and error.limited:
                     await self._pacer.refused(started)
-                self.breaker.failed(error)
                 raise
         self.breaker.succeeded()
         await self._pacer.succeeded()
+        return answer
 
 
 _back_off = tenacity.wait_exponential_jitter(multiplier=0.5, max=LONGEST_BACK_OFF, jitter=0.5)
@@ -138,9 +165,8 @@ _spread = tenacity.wait_random(0, 0.25)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
-    """Wait as long as the service asks, within reason, or back off exponentially; never all at the same moment."""
+    """Wait as long as the service asks, or back off exponentially; never all at the same moment."""
     error = state.outcome.exception() if state.outcome else None
     asked = error.retry_after if isinstance(error, TransientError) else None
-    if asked is None:
-        return _back_off(state)
-    return min(asked, LONGEST_RETRY_AFTER) + _spread(state)
+    # A service that asks for no wait is not to be asked again at once, either.
+    return _back_off(state) if not asked else asked + _spread(state)

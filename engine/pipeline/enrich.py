@@ -18,6 +18,7 @@ from engine.errors import (
     QuotaError,
     RefusedError,
     ServiceDownError,
+    StoppedError,
 )
 from engine.events import Bus, ItemDone, ItemFailed, Notice, StageClosed, StageGrew
 from engine.pipeline.enrichers import Enricher
@@ -29,7 +30,7 @@ from engine.store.runs import Ids, Spec
 from engine.store.writer import Writer
 from engine.usage import Usage
 
-CONCERNS_ALL = (BudgetReachedError, KeyRefusedError, QuotaError, ServiceDownError)
+CONCERNS_ALL = (BudgetReachedError, KeyRefusedError, QuotaError, ServiceDownError, StoppedError)
 """Errors after which no further card of a stage is tried."""
 
 QUEUE = 512
@@ -101,6 +102,11 @@ class Stage(ABC):
         self._send.close()
         self._context.bus(StageClosed(self.state.stage))
 
+    def stop(self) -> None:
+        """Begin no further call; those in flight go on."""
+        if self._service.caller is not None:
+            self._service.caller.breaker.open(StoppedError("the run is being stopped"))
+
     def _idle(self) -> bool:
         """Whether cards are to be left where they are."""
         if self._service.fatal is not None:
@@ -111,6 +117,8 @@ class Stage(ABC):
         """Leave the rest of the stage's cards for another run, and say why, once."""
         if self.state.fatal is None:
             self.state.fatal = error
+            if isinstance(error, StoppedError):
+                return
             hint = f" {error.hint}" if error.hint else ""
             self._context.bus(Notice(f"{self.state.stage} stops here: {error}{hint}", "error"))
 

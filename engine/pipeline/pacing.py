@@ -69,7 +69,10 @@ class Pacer:
         try:
             # Only the first in the queue waits at the limiter, so that a new pace holds for all behind it at once.
             async with self._turn:
-                await self._limiter.acquire()
+                limiter = None
+                while limiter is not self._limiter:
+                    limiter = self._limiter
+                    await limiter.acquire()
                 self._last = anyio.current_time()
         finally:
             self._change_waiting(-1)

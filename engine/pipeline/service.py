@@ -12,6 +12,7 @@ from engine.errors import HfmapError, ProviderError
 from engine.events import Bus, CallFinished, Stage
 from engine.pipeline.budget import Budget
 from engine.pipeline.caller import Caller
+from engine.providers.http import UnansweredError
 from engine.providers.prices import Price
 from engine.store.records import CallRow, call_made
 from engine.store.runs import Ids
@@ -67,21 +68,41 @@ class Service:
         """
         if self.caller is None:
             return (await ask())[0], None
-        async with self.budget.reserve(self.price.usd(most)) as reservation:
-            self.caller.breaker.check()
-            started = anyio.current_time()
-            usage, attempts, outcome = Usage(), 1, "interrupted"
-            try:
-                (answer, usage), attempts = await self.caller.call(stage, ask)
-                outcome = "done"
-            except ProviderError as error:
-                usage, attempts, outcome = error.usage or Usage(), error.attempts, _outcome(error)
-                raise
-            finally:
-                usd = self.price.usd(usage)
-                reservation.settle(usd)
+        self.caller.breaker.check()
+        price, budget, dearest = self.price, self.budget, self.price.usd(most)
+        spent, begun, outcome = Usage(), 0, "interrupted"
+
+        async def paid() -> T:
+            nonlocal spent, begun
+            async with budget.reserve(dearest) as reservation:
+                begun += 1
+                usage = None
+                try:
+                    answer, usage = await ask()
+                except ProviderError as error:
+                    # A broken connection leaves open what was paid: the ledger has facts, the budget the worst case.
+                    usage = error.usage
+                    if usage is None and isinstance(error, UnansweredError):
+                        reservation.lose()
+                    raise
+                finally:
+                    if usage is not None:
+                        spent += usage
+                        reservation.settle(price.usd(usage))
+            return answer
+
+        started = anyio.current_time()
+        call_id = None
+        try:
+            answer, _ = await self.caller.call(stage, paid)
+            outcome = "done"
+        except HfmapError as error:
+            outcome = _outcome(error)
+            raise
+        finally:
+            if begun:
                 seconds = round(anyio.current_time() - started, 3)
-                call_id = await self._enter(stage, items, usage, usd, seconds, attempts - 1, outcome)
+                call_id = await self._enter(stage, items, spent, price.usd(spent), seconds, begun - 1, outcome)
         return answer, call_id
 
     async def _enter(
@@ -107,6 +128,6 @@ class Service:
         return call_id
 
 
-def _outcome(error: ProviderError) -> str:
+def _outcome(error: HfmapError) -> str:
     """Name an error for the ledger: RefusedError is "refused"."""
     return type(error).__name__.removesuffix("Error").lower()

@@ -98,6 +98,8 @@ class Sync:
         """Start nothing new; let calls in flight finish and be stored."""
         self._stopping.set()
         self._intake_scope.cancel()
+        for stage in self._stages.values():
+            stage.stop()
 
     async def run(self, ids: Ids, spec_ids: dict[ResultStage, int]) -> SyncResult:
         """Run the whole pipeline.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +11,11 @@ from engine.errors import (
     ProviderError,
     QuotaError,
     RefusedError,
+    ServiceDownError,
     TransientError,
 )
 from engine.providers.base import Completion, Prompt
-from engine.providers.http import retry_after, short
+from engine.providers.http import UnansweredError, retry_after, safe, short, whole, within
 from engine.usage import Usage
 
 EXTRACTION_MODEL = "claude-haiku-4-5-20251001"
@@ -31,7 +31,8 @@ THINKING_TOKENS = 4_000
 """Room for the thinking of later models, which is on by default and counts toward max_tokens."""
 
 TIMEOUT = 40.0
-"""Seconds for one answer of a few hundred tokens; it usually takes one to five. A hung call is better made anew."""
+"""Seconds for one answer of a few hundred tokens, to its last byte; it usually takes one to five. A hung call is better
+made anew."""
 
 
 class AnthropicCompleter:
@@ -40,20 +41,26 @@ class AnthropicCompleter:
     provider = "anthropic"
     paid = True
 
-    def __init__(self, api_key: str, *, base_url: str, model: str, connections: int) -> None:
+    def __init__(
+        self, api_key: str, *, base_url: str, model: str, connections: int, timeout: float | None = None
+    ) -> None:
         import anthropic
         import httpx2
 
         self.model = model
         self.headroom = 0 if model.startswith(NOT_THINKING) else THINKING_TOKENS
         self._anthropic = anthropic
+        self._unsent = (httpx2.ConnectError, httpx2.ConnectTimeout)
+        self._key = api_key
+        self._timeout = timeout or TIMEOUT
         self._client = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=base_url,
-            max_retries=0,  # retried in one place, engine.pipeline.service
-            timeout=TIMEOUT,
+            max_retries=0,  # retried in one place, engine.pipeline.caller
+            timeout=self._timeout,
             http_client=anthropic.DefaultAsyncHttpxClient(
-                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+                follow_redirects=False,  # the API has none, and the key and the card are for its host alone
             ),
         )
 
@@ -77,42 +84,52 @@ class AnthropicCompleter:
             request["output_config"] = {"format": {"type": "json_schema", "schema": dict(prompt.schema)}}
         errors = self._anthropic
         try:
-            message = await self._client.messages.create(**request)
+            async with within(self._timeout, "Anthropic"):
+                message = await self._client.messages.create(**request)
         except errors.APIStatusError as error:
-            raise _status_error(error) from error
-        except (errors.APIConnectionError, errors.APIResponseValidationError, json.JSONDecodeError) as error:
-            raise TransientError(f"Anthropic did not answer: {short(error)}") from error
+            raise _status_error(error, self.model, self._key) from error
+        except errors.APIConnectionError as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, self._unsent):
+                raise TransientError(f"Anthropic cannot be reached: {short(cause)}") from error
+            raise UnansweredError(f"Anthropic did not answer: {short(cause)}") from error
+        except (errors.APIResponseValidationError, ValueError, RecursionError) as error:
+            raise UnansweredError(f"Anthropic's answer is not JSON: {short(error)}") from error
         except errors.AnthropicError as error:
             raise ProviderError(f"Anthropic cannot be asked: {short(error)}") from error
-        return self._completion(message)
-
-    def _completion(self, message: Any) -> Completion:
-        # A proxy's HTML page or another shape of JSON arrives here as an object without the parts of a message.
-        content = getattr(message, "content", None)
-        if not isinstance(content, list):
-            raise TransientError("Anthropic's answer is not a message")
-        counted = getattr(message, "usage", None)
-        usage = Usage(
-            input=getattr(counted, "input_tokens", 0) or 0,
-            output=getattr(counted, "output_tokens", 0) or 0,
-            cache_write=getattr(counted, "cache_creation_input_tokens", 0) or 0,
-            cache_read=getattr(counted, "cache_read_input_tokens", 0) or 0,
-        )
-        if message.stop_reason == "refusal":
-            raise RefusedError("the model declined to answer", usage=usage)
-        text = "".join(block.text for block in content if getattr(block, "type", None) == "text")
-        if not text.strip():
-            raise BadAnswerError("the model's answer is empty", usage=usage)
-        return Completion(text, "length" if message.stop_reason == "max_tokens" else "end", usage)
+        return _completion(message)
 
     async def aclose(self) -> None:
         """Close connections."""
         await self._client.close()
 
 
-def _status_error(error: Any) -> ProviderError:
+def _completion(message: Any) -> Completion:
+    """Read an answer whose parts may be missing or of another type: the library does not check them."""
+    content = getattr(message, "content", None)
+    if not isinstance(content, list):
+        # A proxy's page, or another shape of JSON.
+        raise UnansweredError("Anthropic's answer is not a message")
+    counted = getattr(message, "usage", None)
+    usage = Usage(
+        input=whole(getattr(counted, "input_tokens", 0)),
+        output=whole(getattr(counted, "output_tokens", 0)),
+        cache_write=whole(getattr(counted, "cache_creation_input_tokens", 0)),
+        cache_read=whole(getattr(counted, "cache_read_input_tokens", 0)),
+    )
+    stop = getattr(message, "stop_reason", None)
+    if stop == "refusal":
+        raise RefusedError("the model declined to answer", usage=usage)
+    texts = (getattr(block, "text", None) for block in content if getattr(block, "type", None) == "text")
+    text = "".join(part for part in texts if isinstance(part, str))
+    if not text.strip():
+        raise BadAnswerError("the model's answer is empty", usage=usage)
+    return Completion(text, "length" if stop == "max_tokens" else "end", usage)
+
+
+def _status_error(error: Any, model: str, key: str) -> ProviderError:
     status: int = error.status_code
-    text = short(error.message)
+    text = safe(error.message, key)
     if status in (401, 403):
         return KeyRefusedError(
             f"Anthropic refuses the key in ANTHROPIC_API_KEY (HTTP {status}).",
@@ -120,6 +137,8 @@ def _status_error(error: Any) -> ProviderError:
         )
     if status == 402 or (status == 400 and "credit balance" in text.lower()):
         return QuotaError("The Anthropic account has no credit left.", hint="Add credit, or work without: --llm local.")
+    if status == 404:
+        return ServiceDownError(f"Anthropic has no model {model!r}.", hint="Name another one with --model.")
     if status in (408, 409, 429) or status >= 500:
         return TransientError(
             f"Anthropic answered HTTP {status}",

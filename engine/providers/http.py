@@ -10,7 +10,7 @@ import anyio
 from engine.errors import TransientError
 from engine.retry_after import retry_after
 
-__all__ = ["UnansweredError", "retry_after", "short", "within", "whole"]
+__all__ = ["UnansweredError", "retry_after", "safe", "short", "whole", "within"]
 
 
 class UnansweredError(TransientError):
@@ -38,6 +38,11 @@ def short(error: object, length: int = 200) -> str:
     """Return an error's text on one line, cut."""
     text = " ".join(str(error).split())
     return (text[: length - 1] + "…" if len(text) > length else text) or type(error).__name__
+
+
+def safe(text: object, key: str) -> str:
+    """Return what a service says of a refused call, on one line, cut, and without the key that it may repeat."""
+    return short(str(text).replace(key, "***") if key else text)
 
 
 def whole(value: object) -> int:

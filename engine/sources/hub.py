@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,7 @@ import anyio.to_thread
 import httpx
 
 from engine.errors import KeyRefusedError, SourceError, TransientError
+from engine.retry_after import retry_after
 from engine.sources.base import MAX_CARD_BYTES, Entry, Fetched
 from engine.store.clock import iso_utc
 
@@ -28,6 +30,12 @@ CHUNK = 250
 CARD_SECONDS = 20.0
 """The longest a card may take from request to last byte. A body that never ends is cut off here."""
 
+PAGE_SECONDS = 30.0
+"""The longest a page of the listing may take; the Hub takes less than one second."""
+
+LONGEST_WAIT = 310.0
+"""Seconds that the Hub may ask us to wait before a page: its quotas are counted in windows of 5 minutes."""
+
 
 class HubListing:
     """Lists datasets by `rank` ("likes", "downloads" or "trending_score"), best first.
@@ -37,10 +45,11 @@ class HubListing:
 
     name = "hub"
 
-    def __init__(self, endpoint: str, token: str | None, rank: str) -> None:
+    def __init__(self, endpoint: str, token: str | None, rank: str, *, timeout: float | None = None) -> None:
         self._endpoint = endpoint
         self._token = token
         self._rank = rank
+        self._timeout = timeout or PAGE_SECONDS
 
     async def chunks(self, limit: int) -> AsyncIterator[Sequence[Entry]]:
         """Yield datasets in rank order; the library runs on a thread of its own."""
@@ -68,10 +77,21 @@ class HubListing:
                 tasks.cancel_scope.cancel()
 
     def _pages(self, limit: int) -> Iterator[list[Entry]]:
+        # Read when the library is imported; otherwise it asks the Hub which program runs it before it asks for anything.
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         import httpx2
-        from huggingface_hub import HfApi
-        from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+        from huggingface_hub import HfApi, is_offline_mode, set_client_factory
+        from huggingface_hub.errors import HfHubHTTPError
 
+        from engine.sources.session import listing_client
+
+        if is_offline_mode():
+            raise SourceError(
+                "The Hub cannot be listed: HF_HUB_OFFLINE is set.",
+                hint="Unset it, or use `--source sample` or a file.",
+            )
+        # The library tries a page six times, with back-off; its own client would wait for ever.
+        set_client_factory(lambda: listing_client(self._timeout, LONGEST_WAIT))
         api = HfApi(endpoint=self._endpoint, token=self._token or False)
         chunk: list[Entry] = []
         try:
@@ -83,14 +103,9 @@ class HubListing:
                     chunk = []
         except HfHubHTTPError as error:
             raise self._http_error(error.response.status_code) from error
-        except OfflineModeIsEnabled as error:
-            raise SourceError(
-                "The Hub cannot be listed: HF_HUB_OFFLINE is set.",
-                hint="Unset it, or use `--source sample` or a file.",
-            ) from error
         except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
             raise SourceError(
-                f"The listing at {self._endpoint} cannot be read: {_reason(error)}.",
+                f"The listing at {_shown(self._endpoint)} cannot be read: {_reason(error)}.",
                 hint="Check the network and HF_ENDPOINT, or work offline: hfmap sync --source sample.",
             ) from error
         if chunk:
@@ -99,11 +114,11 @@ class HubListing:
     def _http_error(self, status: int) -> SourceError | KeyRefusedError:
         if status in (401, 403):
             return KeyRefusedError(
-                f"The Hub at {self._endpoint} refuses the token in HF_TOKEN (HTTP {status}).",
+                f"The Hub at {_shown(self._endpoint)} refuses the token in HF_TOKEN (HTTP {status}).",
                 hint="Set a valid token, or unset HF_TOKEN: public datasets need none.",
             )
         return SourceError(
-            f"The Hub at {self._endpoint} answered the listing with HTTP {status}.",
+            f"The Hub at {_shown(self._endpoint)} answered the listing with HTTP {status}.",
             hint="Run the same command again later; what is stored is kept.",
         )
 
@@ -147,7 +162,14 @@ def _number(value: object) -> float | None:
 
 def dataset_url(endpoint: str, repo_id: str) -> str:
     """Return the address of a dataset's page."""
-    return f"{endpoint}/datasets/{quote(repo_id, safe='/')}"
+    return f"{_shown(endpoint)}/datasets/{quote(repo_id, safe='/')}"
+
+
+def _shown(endpoint: str) -> str:
+    """Leave out of an address the name and password that it may carry."""
+    scheme, _, rest = endpoint.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 class HubCards:
@@ -157,15 +179,16 @@ class HubCards:
     elsewhere, as the Hub's do for files on its CDN.
     """
 
-    def __init__(self, endpoint: str, token: str | None, *, connections: int) -> None:
+    def __init__(self, endpoint: str, token: str | None, *, connections: int, timeout: float | None = None) -> None:
         headers = {"User-Agent": "hfmap", "Accept-Encoding": "gzip, deflate"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
         self._endpoint = endpoint
+        self._timeout = timeout or CARD_SECONDS
         self._client = httpx.AsyncClient(
             headers=headers,
             follow_redirects=True,
-            timeout=httpx.Timeout(CARD_SECONDS, connect=10),
+            timeout=httpx.Timeout(self._timeout, connect=min(10.0, self._timeout)),
             limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         )
 
@@ -174,11 +197,11 @@ class HubCards:
         url = f"{self._endpoint}/datasets/{quote(entry.repo_id, safe='/')}/resolve/main/README.md"
         headers = {"If-None-Match": etag} if etag else {}
         try:
-            with anyio.fail_after(CARD_SECONDS):
+            with anyio.fail_after(self._timeout):
                 async with self._client.stream("GET", url, headers=headers) as response:
                     return await self._answer(entry, response)
         except TimeoutError as error:
-            raise TransientError(f"the card did not arrive within {CARD_SECONDS:.0f} s") from error
+            raise TransientError(f"the card did not arrive within {self._timeout:g} s") from error
         except (httpx.TransportError, httpx.DecodingError, httpx.TooManyRedirects) as error:
             raise TransientError(_reason(error)) from error
         except (httpx.InvalidURL, httpx.HTTPError) as error:
@@ -190,18 +213,13 @@ class HubCards:
         if status == 200:
             if "text/html" in response.headers.get("Content-Type", ""):
                 raise TransientError("the Hub answered with a web page in place of the card")
-            raw = bytearray()
-            async for part in response.aiter_bytes():
-                raw += part
-                if len(raw) > MAX_CARD_BYTES:
-                    break
-            return Fetched("ok", bytes(raw), new_etag, moved_to=_moved(entry, response))
+            return Fetched("ok", await _body(response), new_etag, moved_to=_moved(entry, response))
         if status == 304:
             return Fetched("unchanged", etag=new_etag, moved_to=_moved(entry, response))
         if status == 429 or status >= 500:
             raise TransientError(
                 f"the Hub answered HTTP {status}",
-                retry_after=_retry_after(response.headers),
+                retry_after=_wish(response.headers),
                 limited=status == 429,
             )
         return _refusal(status, response.headers.get("X-Error-Code", ""))
@@ -209,6 +227,21 @@ class HubCards:
     async def aclose(self) -> None:
         """Close connections."""
         await self._client.aclose()
+
+
+async def _body(response: httpx.Response) -> bytes:
+    """Read a card, cut where it is far too long.
+
+    A body of unannounced length is read to its end all the same: one that never ends is not a card.
+    """
+    announced = "Content-Length" in response.headers
+    raw = bytearray()
+    async for part in response.aiter_bytes():
+        if len(raw) <= MAX_CARD_BYTES:
+            raw += part
+        elif announced:
+            break
+    return bytes(raw)
 
 
 def _refusal(status: int, code: str) -> Fetched:
@@ -243,15 +276,14 @@ def _moved(entry: Entry, response: httpx.Response) -> str | None:
     return None
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
+def _wish(headers: Mapping[str, str]) -> float | None:
     """Read how long the Hub wants us to wait: Retry-After, else the reset time of its RateLimit header."""
     from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
 
-    try:
-        return max(0.0, float(headers["Retry-After"]))
-    except (KeyError, ValueError):
-        pass
-    info = parse_ratelimit_headers(dict(headers))
+    asked = retry_after(headers)
+    if asked is not None:
+        return asked
+    info = parse_ratelimit_headers(headers)
     return float(info.reset_in_seconds) if info is not None and info.remaining == 0 else None
 
 

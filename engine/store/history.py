@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import aiosqlite
 
+from engine.store.connection import transaction
 from engine.store.records import to_json
 from engine.store.writer import Statement, statement
 
@@ -142,6 +145,7 @@ def deleted(run_id: int, dataset_ids: list[int], reason: str) -> tuple[Statement
     )
 
 
-def retried() -> str:
-    """Return the statement that takes back to the to-do lists what was given up after failing in several runs."""
-    return "UPDATE failure SET runs = 0 WHERE kind = 'transient'"
+def retry_failed(conn: sqlite3.Connection) -> None:
+    """Take back to the to-do lists what was given up after failing in several runs."""
+    with transaction(conn):
+        conn.execute("UPDATE failure SET runs = 0 WHERE kind = 'transient'")

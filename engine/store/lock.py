@@ -24,14 +24,14 @@ def writing(path: Path) -> Iterator[None]:
     with store_errors(path):
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(f"{path}.lock", timeout=0)
-    try:
-        with store_errors(path):
+    with store_errors(path):
+        try:
             lock.acquire()
-    except Timeout as error:
-        raise DatabaseBusyError(
-            f"{path} is being written by {_holder(path)}.",
-            hint="Wait until it has ended. `hfmap status` and `hfmap sql` work meanwhile.",
-        ) from error
+        except Timeout as error:  # an OSError too
+            raise DatabaseBusyError(
+                f"{path} is being written by {_holder(path)}.",
+                hint="Wait until it has ended. `hfmap status` and `hfmap sql` work meanwhile.",
+            ) from error
     try:
         yield
     finally:

@@ -1,7 +1,8 @@
-// The only module that touches DataMapPlot's objects: layers, view, and the moment when everything is loaded.
+// DataMapPlot's layers, its view, and the moment when everything is loaded. Only this module and labels.js touch
+// its objects.
 HF.map = (() => {
   const plot = datamap;
-  const PAD = 40; // pixels between the outermost point and the edge of the map
+  const PAD = { x: 72, y: 44 }; // pixels between the outermost point and the edge of the map: room for a label
   const MAX_ZOOM = 15;
   let home = 0; // the zoom level at which the whole map fits
   let view = null;
@@ -9,7 +10,6 @@ HF.map = (() => {
   let spread = 1; // markers shrink on crowded maps, until one zooms in
   let landing = 0;
   const marks = { near: [], chosen: [], pointed: [] };
-  let topicOf = new Map(); // a label's layer and name → its topic
 
   const width = () => plot.container.clientWidth || 1;
   const height = () => plot.container.clientHeight || 1;
@@ -41,21 +41,6 @@ HF.map = (() => {
   };
   const sizes = () => plot.pointLayer.props.data.attributes.getRadius.value; // diameters in pixels
 
-  // Labels are drawn into a texture once: the typeface has to be there first. Topics of several islands have
-  // their mean in the empty sea between them: they are named at a dataset of theirs instead.
-  const addLabels = plot.addLabels.bind(plot);
-  plot.addLabels = async (labels, options) => {
-    await document.fonts.load(`600 20px "${HF.config.font}"`).catch(() => []);
-    topicOf = new Map(HF.config.topics.map(([name, , , , , , row], t) => [`${row}\n${name}`, t]));
-    for (const label of labels) {
-      const topic = HF.config.topics[topicAt(label)];
-      if (topic) [label.x, label.y] = [topic[4], topic[5]];
-    }
-    addLabels(labels, { ...options, textBackgroundColor: [0, 0, 0, 0], pickable: true });
-    paintLabels();
-  };
-  const topicAt = (label) => topicOf.get(`${label.layerIdx}\n${label.label.replace(/\n/g, " ")}`) ?? -1;
-
   plot.highlightPoints = () => {}; // what is shown is decided in store.js
 
   function withAttribute(name, attribute) {
@@ -74,16 +59,8 @@ HF.map = (() => {
 
   const outline = () => ({ getLineColor: HF.theme.dark() ? [14, 18, 24, 200] : [255, 255, 255, 190] });
 
-  function paintLabels() {
-    if (!plot.labelLayer) return;
-    const dark = HF.theme.dark();
-    const ink = (label) => HF.palette.ink(HF.config.topics[topicAt(label)]?.[7] ?? "#808080");
-    swap("labelLayer", { getColor: ink, outlineColor: dark ? [14, 18, 24, 235] : [255, 255, 255, 240], updateTriggers: { getColor: dark } });
-  }
-
   HF.on("theme", () => {
     swap("pointLayer", outline());
-    paintLabels();
     drawMarks();
   });
 
@@ -106,7 +83,8 @@ HF.map = (() => {
     const [[west, south], [east, north]] = box;
     const middle = { longitude: (west + east) / 2, latitude: (south + north) / 2, zoom: maxZoom };
     if (east - west < 1e-6 && north - south < 1e-6) return middle;
-    const padding = Math.min(PAD, width() / 4, height() / 4);
+    const [x, y] = [Math.min(PAD.x, width() / 8), Math.min(PAD.y, height() / 8)];
+    const padding = { left: x, right: x, top: y, bottom: y };
     const { longitude, latitude, zoom } = new deck.WebMercatorViewport({ width: width(), height: height() }).fitBounds(box, { padding, maxZoom });
     return { longitude, latitude, zoom };
   }
@@ -155,7 +133,7 @@ HF.map = (() => {
     strayed = true;
     moved(viewState);
   });
-  HF.on("resized", () => plot.pointLayer && !strayed && requestAnimationFrame(() => fit(0)));
+  HF.on("resized", () => requestAnimationFrame(() => plot.pointLayer && !strayed && fit(0)));
 
   plot.deckgl.setProps({
     controller: { scrollZoom: { speed: 0.01, smooth: true }, dragRotate: false, touchRotate: false, keyboard: true, inertia: 200 },
@@ -169,7 +147,7 @@ HF.map = (() => {
     const { left, top } = plot.container.getBoundingClientRect();
     const point = info.picked && info.layer?.id === "dataPointLayer";
     const label = info.picked && info.layer?.id === "labelLayer" && info.object?.label;
-    return { index: point ? info.index : -1, topic: label ? topicAt(info.object) : -1, x: info.x + left, y: info.y + top };
+    return { index: point ? info.index : -1, topic: label ? HF.labels.topic(info.object) : -1, x: info.x + left, y: info.y + top };
   }
 
   // Rings around points: the one pointed at in a list, the one in the drawer, its neighbours.
@@ -239,7 +217,7 @@ HF.map = (() => {
   });
 
   return {
-    plot, fit, frame, center, flyTo, show, color, mark, marks, swap, locate, unlocate, corners,
+    plot, port, fit, frame, center, flyTo, show, color, mark, marks, swap, locate, unlocate, corners,
     view: () => view,
     moved: () => strayed,
     moving: () => performance.now() < landing + 50,

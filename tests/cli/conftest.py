@@ -57,7 +57,7 @@ DATASETS = [
         None,
     ),
     ("lost/gated", None, 200, "gated", None, None, None),
-    ("lost/broken", None, 100, "failed", None, None, None),
+    ("lost/broken", None, 100, "pending", None, None, None),
 ]
 
 

@@ -26,7 +26,7 @@ def control_characters(text: str) -> set[str]:
 def test_status_counts_fresh_stale_and_failed(database: Path) -> None:
     facts = json.loads(call("status", "--json").stdout)
     assert (facts["datasets"], facts["on_map"], facts["usd"]) == (6, 4, 0.0015)
-    assert facts["cards"] == {"ok": 4, "failed": 1, "gated": 1}
+    assert facts["cards"] == {"ok": 4, "gated": 1, "pending": 1}
     counts = {s["stage"]: (s["fresh"], s["stale"], s["failed"]) for s in facts["stages"]}
     assert counts == {"embed": (4, 0, 0), "extract": (3, 0, 1), "summarize": (3, 1, 0)}
     assert facts["runs"][0]["seconds"] == 90

@@ -1,0 +1,60 @@
+"""The HTTP client that huggingface_hub lists with: one that loses patience.
+
+The library tries a page again, with back-off, after time-outs, broken connections, 429 and 5xx. It does not limit how
+long a page takes, nor how long it waits where the Hub asks it to, and it takes any 200 for an answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import httpx2
+
+from engine.errors import SourceError
+from engine.retry_after import retry_after
+
+
+def listing_client(seconds: float, longest_wait: float) -> httpx2.Client:
+    """Make a client whose answers arrive within `seconds`, or end in an error that the library tries again after.
+
+    Its answers raise SourceError where the Hub asks to wait longer than `longest_wait` seconds.
+    """
+
+    def check(response: httpx2.Response) -> None:
+        wish = retry_after(response.headers) if response.status_code in (429, 503) else None
+        if wish is not None and wish > longest_wait:
+            raise SourceError(
+                f"The Hub asks to be left alone for {wish / 60:,.0f} minutes.",
+                hint="Run the same command again later; what is stored is kept.",
+            )
+        if isinstance(response.stream, httpx2.SyncByteStream):
+            response.stream = _Hurried(response.stream, time.monotonic() + seconds)
+        if response.status_code == 200:
+            body = response.read().strip()
+            if not (body.startswith(b"[") and body.endswith(b"]")):
+                # Of the kind that the library tries again after.
+                raise httpx2.RemoteProtocolError("the answer is not a page of a listing", request=response.request)
+
+    return httpx2.Client(
+        timeout=httpx2.Timeout(seconds, connect=min(10.0, seconds)),
+        follow_redirects=True,
+        event_hooks={"response": [check]},
+    )
+
+
+class _Hurried(httpx2.SyncByteStream):
+    """A body that must have ended by `deadline` (time.monotonic)."""
+
+    def __init__(self, stream: httpx2.SyncByteStream, deadline: float) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def __iter__(self) -> Iterator[bytes]:
+        for part in self._stream:
+            if time.monotonic() > self._deadline:
+                raise httpx2.ReadTimeout("the page did not end in time")
+            yield part
+
+    def close(self) -> None:
+        self._stream.close()

@@ -1,0 +1,174 @@
+"""The views `datasets` and `in_force` of a database: their columns follow the taxonomy and the topic layers.
+
+The schema file holds the view for the packaged taxonomy, word for word as it is made here.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterable
+
+from engine.errors import UsageError
+from engine.store.connection import transaction
+from engine.store.taxonomies import put_taxonomy_in_force
+from taxonomy.model import Field, Taxonomy
+
+FEWEST_LAYERS = 6
+"""Topic columns that are always there, so that a query written for one map runs on another (DESIGN.md)."""
+
+MOST_LAYERS = 30
+
+_FIRST = (
+    "repo_id", "author", "name", "pretty_name", "url", "rank", "on_map", "likes", "downloads", "created_at",
+    "last_modified", "sha", "gated", "license", "license_family", "size_category", "language", "task_category",
+    "modality", "tags",
+)  # fmt: skip
+_CARD = ("card_chars", "card_status", "summary")
+# Fields whose place among the columns is promised, and what is made of two of them.
+_PROMISED = (
+    "subject_domain", "provenance_method", "training_stage", "primary_stage", "format_convention",
+    "special_characteristics", "geo_scope", "upstream_models", "is_benchmark", "role",
+)  # fmt: skip
+_DERIVED = ("primary_stage", "role")
+_STAGES = ("preference", "sft", "eval", "domain-finetune", "pretraining", "raw-corpus")
+_SAY_LITTLE = ("other", "not_applicable", "not_stated")
+MODELS = "upstream_models"
+"""The field whose names are shown in one spelling; see table `model_name`."""
+
+_TAKEN = frozenset({*_FIRST, *_CARD, *_DERIVED, "dataset_id", "x", "y"})
+_TOPIC = re.compile(r"topic_\d+")
+
+
+def check_columns(fields: Iterable[Field]) -> None:
+    """Refuse a taxonomy whose fields cannot stand beside the other columns of the view.
+
+    Raises:
+        UsageError: a field has the name of a column that is there anyway.
+    """
+    for field in fields:
+        if field.name in _TAKEN or _TOPIC.fullmatch(field.name):
+            raise UsageError(
+                f'The taxonomy has a field "{field.name}", but the view `datasets` has a column of that name already.',
+                hint=f'Give the field another name, such as "{field.name}_field".',
+            )
+
+
+def ensure_views(conn: sqlite3.Connection, taxonomy: Taxonomy) -> bool:
+    """Put a taxonomy in force and make the view `datasets` fit it and the newest topics, in one transaction.
+
+    `conn` must be in autocommit mode. Nothing is written where nothing differs.
+
+    Returns:
+        Whether another taxonomy was in force before.
+
+    Raises:
+        UsageError: as `check_columns`.
+    """
+    check_columns(taxonomy)
+    with transaction(conn):
+        changed = put_taxonomy_in_force(conn, taxonomy)
+        row = conn.execute("SELECT layers FROM topic_tree ORDER BY tree_id DESC LIMIT 1").fetchone()
+        wanted = datasets_view(taxonomy.fields, row[0] if row else 0)
+        stored = conn.execute("SELECT sql FROM sqlite_schema WHERE type = 'view' AND name = 'datasets'").fetchone()
+        if stored is None or _words(stored[0]) != _words(wanted):
+            conn.execute("DROP VIEW IF EXISTS datasets")
+            conn.execute(wanted)
+    return changed
+
+
+def datasets_view(fields: Iterable[Field], layers: int = 0) -> str:
+    """The CREATE VIEW statement of `datasets` for these fields and a topic tree of so many layers."""
+    by_name = {field.name: field for field in fields}
+    columns = [f"d.{name}" for name in _FIRST]
+    columns += [
+        "c.body_chars AS card_chars",
+        "d.card_status",
+        "coalesce((SELECT o.value ->> '$' FROM override o WHERE o.dataset_id = d.dataset_id AND o.field = 'summary'),\n"
+        "        s.text) AS summary",
+    ]
+    names = [name for name in _PROMISED if name in by_name or name in _DERIVED]
+    for name in (*names, *(name for name in by_name if name not in _PROMISED)):
+        columns.append(f'{_column(name, by_name)} AS "{name}"')
+    columns += [_TOPIC_COLUMN.format(layer) for layer in range(min(max(layers, FEWEST_LAYERS), MOST_LAYERS))]
+    columns += ["p.x", "p.y"]
+    return "CREATE VIEW datasets AS\nSELECT\n    " + ",\n    ".join(columns) + _FROM
+
+
+def _column(name: str, fields: dict[str, Field]) -> str:
+    if name == "primary_stage":
+        return _primary_stage(fields["training_stage"]) if "training_stage" in fields else "NULL"
+    if name == "role":
+        if "is_benchmark" not in fields:
+            return "NULL"
+        return (
+            f"CASE {_value('is_benchmark')}\n"
+            "        WHEN 1 THEN 'Benchmark' WHEN 0 THEN 'Training data' ELSE 'Unknown' END"
+        )
+    if name == MODELS and fields[name].kind == "open":
+        return f"coalesce(\n        {_models(_PERSON)},\n        {_models(_CARD_SAYS)})"
+    return _value(name)
+
+
+# The value a person gave, and the one read from the card.
+_PERSON = "FROM override w WHERE w.dataset_id = d.dataset_id AND w.field = '{}'"
+_CARD_SAYS = "FROM field_value w WHERE w.result_id = e.result_id AND w.field = '{}'"
+
+
+def _value(name: str) -> str:
+    return (
+        f"coalesce(\n        (SELECT w.value ->> '$' {_PERSON.format(name)}),\n"
+        f"        (SELECT w.value ->> '$' {_CARD_SAYS.format(name)}))"
+    )
+
+
+def _models(origin: str) -> str:
+    """A list of model names, each in its usual spelling and once."""
+    return (
+        "(SELECT (SELECT json_group_array(name) FROM (SELECT coalesce(m.canonical, j.value) AS name\n"
+        "            FROM json_each(w.value) j LEFT JOIN model_name m ON m.raw = j.value\n"
+        f"            GROUP BY 1 ORDER BY min(j.key))) {origin.format(MODELS)} AND w.value IS NOT NULL)"
+    )
+
+
+def _primary_stage(field: Field) -> str:
+    """The stage that says most: DESIGN.md's order, then a taxonomy's own, then those that say little."""
+    own = [slug for slug in field.names if slug not in _STAGES and slug not in _SAY_LITTLE]
+    order = " ".join((*_STAGES, *own, *_SAY_LITTLE))
+    return (
+        "(SELECT coalesce((SELECT j.value FROM json_each(w.value) j\n"
+        f"            ORDER BY instr(' {order} ',\n"
+        "                ' ' || j.value || ' ') LIMIT 1), 'not_stated')\n"
+        f"        FROM (SELECT {_value('training_stage')} AS value) w WHERE w.value IS NOT NULL)"
+    )
+
+
+_TOPIC_COLUMN = (
+    "(SELECT t.name FROM topic_member m JOIN topic t ON t.topic_id = m.topic_id\n"
+    "     WHERE m.tree_id = (SELECT max(tree_id) FROM topic_tree) AND m.dataset_id = d.dataset_id\n"
+    "       AND m.layer = {0}) AS topic_{0}"
+)
+
+
+def _result(stage: str) -> str:
+    """The result that speaks for card c at a stage: see view `in_force`."""
+    return (
+        "coalesce(\n"
+        "    (SELECT r.result_id FROM current_spec cs\n"
+        "     JOIN result r ON r.spec_id = cs.spec_id AND r.input_hash = c.input_hash\n"
+        f"     WHERE cs.stage = '{stage}'),\n"
+        "    (SELECT max(r.result_id) FROM result r JOIN spec sp ON sp.spec_id = r.spec_id\n"
+        f"     WHERE r.input_hash = c.input_hash AND sp.stage = '{stage}'))"
+    )
+
+
+_FROM = f"""
+FROM dataset d
+LEFT JOIN card c ON c.dataset_id = d.dataset_id
+LEFT JOIN result e ON e.result_id = {_result("extract")}
+LEFT JOIN summary s ON s.result_id = {_result("summarize")}
+LEFT JOIN position p ON p.layout_id = (SELECT max(layout_id) FROM layout) AND p.dataset_id = d.dataset_id"""
+
+
+def _words(sql: str) -> str:
+    return " ".join(sql.split())

@@ -1,0 +1,99 @@
+// Names of topics on the map. DataMapPlot lets the graphics card decide which labels are in each other's way, and
+// fades those that half are; here they are laid out one by one, the most important first, and are there or not.
+HF.labels = (() => {
+  const { plot } = HF.map;
+  const GAP = 10; // pixels kept free around a label
+  const WEIGHT = 600;
+  let labels = []; // {label, x, y, size, topic, rank, width, height}
+  let counts = null; // shown datasets in each topic
+  let visible = "";
+
+  const topic = (label) => label.topic ?? -1;
+
+  const addLabels = plot.addLabels.bind(plot);
+  plot.addLabels = async (given, options) => {
+    // Labels are drawn into a texture once: the typeface has to be there first.
+    await document.fonts.load(`${WEIGHT} 20px "${HF.config.font}"`).catch(() => []);
+    const numbers = new Map(HF.config.topics.map(([name, , , , , , row], t) => [`${row}\n${name}`, t]));
+    const pen = document.createElement("canvas").getContext("2d");
+    labels = given.filter((label) => label.label).map((label) => {
+      const t = numbers.get(`${label.layerIdx}\n${label.label.replace(/\n/g, " ")}`) ?? -1;
+      const lines = label.label.split("\n");
+      pen.font = `${WEIGHT} ${label.size}px "${HF.config.font}"`;
+      return {
+        label: label.label,
+        size: label.size,
+        topic: t,
+        // Topics of several islands have their mean in the empty sea between them: they are named at a dataset.
+        x: HF.config.topics[t]?.[4] ?? label.x,
+        y: HF.config.topics[t]?.[5] ?? label.y,
+        rank: label.collision_priority ?? label.size,
+        width: Math.max(...lines.map((line) => pen.measureText(line).width)),
+        height: lines.length * label.size,
+      };
+    });
+    labels.sort((a, b) => b.rank - a.rank || (a.label < b.label ? -1 : 1));
+    addLabels([], options);
+    HF.map.swap("labelLayer", {
+      extensions: [],
+      background: false,
+      pickable: true,
+      // All characters at once: the texture is not made anew when other labels come into view.
+      characterSet: [...new Set(labels.flatMap(({ label }) => [...label]))],
+    });
+    lay(true);
+  };
+
+  const clamp = (value, low, high) => (low > high ? (low + high) / 2 : Math.max(low, Math.min(high, value)));
+
+  function lay(force = false) {
+    if (!plot.labelLayer || !HF.map.view()) return;
+    const port = HF.map.port();
+    const taken = [];
+    for (const item of labels) {
+      if (counts && item.topic >= 0 && !counts[item.topic]) continue;
+      const [px, py] = port.project([item.x, item.y]);
+      // At the edge of the map a label moves inwards, so that all of it can be read.
+      const x = clamp(px, item.width / 2 + 4, port.width - item.width / 2 - 4);
+      const y = clamp(py, item.height / 2 + 4, port.height - item.height / 2 - 4);
+      const box = [x - item.width / 2 - GAP, y - item.height / 2 - GAP, x + item.width / 2 + GAP, y + item.height / 2 + GAP];
+      if (px < 0 || py < 0 || px > port.width || py > port.height) continue;
+      if (taken.some((other) => box[0] < other.box[2] && box[2] > other.box[0] && box[1] < other.box[3] && box[3] > other.box[1])) continue;
+      item.offset = [Math.round(x - px), Math.round(y - py)];
+      taken.push({ box, item });
+    }
+    const now = taken.map(({ item }) => `${item.topic} ${item.offset}`).join();
+    if (now === visible && !force) return;
+    visible = now;
+    const dark = HF.theme.dark();
+    HF.map.swap("labelLayer", {
+      data: taken.map(({ item }) => item),
+      getPixelOffset: (item) => item.offset,
+      getColor: (item) => HF.palette.ink(HF.config.topics[item.topic]?.[7] ?? "#808080"),
+      outlineColor: dark ? [14, 18, 24, 235] : [255, 255, 255, 240],
+      updateTriggers: { getColor: dark, getPixelOffset: now },
+    });
+  }
+
+  let due = 0;
+  HF.on("moved", () => {
+    due ||= requestAnimationFrame(() => {
+      due = 0;
+      lay();
+    });
+  });
+  HF.on("resized", () => requestAnimationFrame(() => lay()));
+  HF.on("theme", () => lay(true));
+  HF.on("shown", ({ shown, filtered }) => {
+    counts = null;
+    if (filtered) {
+      counts = new Uint32Array(HF.config.topics.length);
+      for (let layer = 0; layer < HF.config.layers; layer++) {
+        const column = HF.data["topic_" + layer];
+        for (let i = 0; i < shown.length; i++) if (shown[i] && column[i] >= 0) counts[column[i]]++;
+      }
+    }
+    lay();
+  });
+  return { topic, shown: () => plot.labelLayer.props.data };
+})();

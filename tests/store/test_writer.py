@@ -1,0 +1,96 @@
+"""The one writer: committed when it returns, together or not at all, one bad change alone."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import anyio
+import pytest
+
+from engine.store.connection import open_async
+from engine.store.writer import Writer, statement
+
+pytestmark = pytest.mark.anyio
+
+
+@asynccontextmanager
+async def a_writer(path: Path) -> AsyncIterator[Writer]:
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("CREATE TABLE IF NOT EXISTS t (x INTEGER PRIMARY KEY, y)")
+    async with open_async(path) as conn, anyio.create_task_group() as tasks:
+        writer = Writer(conn)
+        await tasks.start(writer.run)
+        try:
+            yield writer
+        finally:
+            writer.close()
+
+
+def stored(path: Path) -> list[int]:
+    with closing(sqlite3.connect(path)) as conn:
+        return [row[0] for row in conn.execute("SELECT x FROM t ORDER BY x")]
+
+
+async def test_what_is_written_is_committed(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    async with a_writer(path) as writer:
+        await writer.write(statement("INSERT INTO t VALUES (?, ?)", 1, "a"))
+        assert stored(path) == [1]
+
+
+async def test_many_tasks_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    async with a_writer(path) as writer, anyio.create_task_group() as tasks:
+        for number in range(500):
+            tasks.start_soon(writer.write, statement("INSERT INTO t VALUES (?, ?)", number, "a"))
+    assert stored(path) == list(range(500))
+
+
+async def test_one_bad_change_fails_alone_and_whole(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    failed = []
+    async with a_writer(path) as writer:
+
+        async def one(number: int) -> None:
+            twice = 0 if number == 7 else number
+            try:
+                await writer.write(
+                    statement("INSERT INTO t VALUES (?, ?)", 1000 + number, "a"),
+                    statement("INSERT INTO t VALUES (?, ?)", twice, "a"),
+                )
+            except sqlite3.IntegrityError:
+                failed.append(number)
+
+        await one(0)
+        async with anyio.create_task_group() as tasks:
+            for number in range(1, 20):
+                tasks.start_soon(one, number)
+    assert failed == [7]
+    assert stored(path) == [n for n in range(20) if n != 7] + [1000 + n for n in range(20) if n != 7]
+
+
+async def test_posted_statements_are_in_before_later_ones_and_their_error_is_not_lost(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    async with a_writer(path) as writer:
+        await writer.post(statement("INSERT INTO t VALUES (1, 'a')"))
+        await writer.write(statement("UPDATE t SET y = 'b' WHERE x = 1"))
+        with closing(sqlite3.connect(path)) as conn:
+            assert conn.execute("SELECT y FROM t").fetchall() == [("b",)]
+        await writer.post(statement("INSERT INTO t VALUES (1, 'again')"))
+        # The first write may be committed together with the bad one, and is not to blame for it.
+        await writer.write(statement("UPDATE t SET y = 'c'"))
+        with pytest.raises(sqlite3.IntegrityError):
+            await writer.write(statement("UPDATE t SET y = 'd'"))
+
+
+async def test_cancelled_while_waiting_it_is_stored_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    async with a_writer(path) as writer:
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await writer.write(statement("INSERT INTO t VALUES (?, ?)", 1, "a"))
+        await writer.write(statement("INSERT INTO t VALUES (?, ?)", 2, "a"))
+    assert 2 in stored(path)

@@ -1,0 +1,73 @@
+"""Ctrl-C drains and keeps everything; a second one stops at once."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import clean_environment, hfmap_command
+from tests.services import Services, generated_cards
+
+Rows = Callable[..., list[tuple[Any, ...]]]
+
+
+def start(folder: Path, services: Services) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        hfmap_command("sync", "--no-map", "--target", 60),
+        cwd=folder,
+        env=clean_environment(**services.env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_first_ctrl_c_lets_calls_in_flight_end_and_keeps_them(tmp_path: Path, rows: Rows) -> None:
+    with Services(generated_cards(60, seed=9)) as services:
+        with services.hold("extract", "summarize"):
+            process = start(tmp_path, services)
+            services.wait_for(lambda s: s.now("enrich") == 12)
+            process.send_signal(signal.SIGINT)
+            # The sentence says that the signal has arrived; only then may the held calls be answered.
+            assert process.stderr is not None
+            seen = ""
+            while "Stopping" not in seen:
+                line = process.stderr.readline()
+                assert line, seen
+                seen += line
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "Traceback" not in errors
+        assert services.count("extract", "summarize") == 12
+        results = rows("SELECT count(*) FROM result JOIN spec USING (spec_id) WHERE stage <> 'embed'")
+        assert results == [(12,)]
+        assert rows("SELECT outcome, exit_code FROM run") == [("interrupted", 130)]
+        assert rows("SELECT count(*) FROM failure") == [(0,)]
+
+        again = start(tmp_path, services)
+        again.communicate(timeout=120)
+        assert again.returncode == 0
+        assert rows("SELECT count(*) FROM todo") == [(0,)]
+        assert services.count("extract") == services.count("summarize") == 60
+
+
+def test_the_second_ctrl_c_stops_at_once(tmp_path: Path, rows: Rows) -> None:
+    with Services(generated_cards(60, seed=9)) as services, services.hold("extract", "summarize"):
+        process = start(tmp_path, services)
+        services.wait_for(lambda s: s.now("enrich") == 12)
+        process.send_signal(signal.SIGINT)
+        assert process.stderr is not None
+        seen = ""
+        while "Stopping" not in seen:
+            line = process.stderr.readline()
+            assert line, seen
+            seen += line
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130
+        assert "Traceback" not in errors
+        assert rows("SELECT outcome, exit_code FROM run") == [("interrupted", 130)]
+        assert rows("PRAGMA integrity_check") == [("ok",)]

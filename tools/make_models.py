@@ -1,0 +1,180 @@
+"""Make the linear model of the fields: `python tools/make_models.py --corpus FOLDER`, from the repository's root.
+
+Needs nothing besides hfmap's own dependencies and takes about a minute. Everything is fitted on the reference labels
+of the corpus: the summaries of its rows and the texts of its labelled cards. `benchmarks/keyless.py` measures by
+cross-validation with `train`, on what it left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import keyless_data as data
+import numpy as np
+
+from taxonomy import linear, scoring
+from taxonomy.cardtext import strip
+from taxonomy.linear import Document, LinearModel, document
+from taxonomy.model import load as load_taxonomy
+
+CARD_WEIGHT = 4.0
+"""How many summaries a labelled card counts for: there are few, and they are what the model is for."""
+
+STRENGTH = 5.0
+"""Inverse of the regularization; 3 to 10 do alike."""
+
+MOST_WORDS = 14_000
+"""Words and pairs in the model, the commonest; keeps the file below 1 MB."""
+
+FIELDS = {
+    "subject_domain": "subject",
+    "provenance_method": "provenance",
+    "format_convention": "format",
+    "training_stage": "stage",
+    "is_benchmark": "benchmark",
+}
+"""The taxonomy's fields that have reference labels, and the attribute of `Example` that holds each."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A document and its labels; an empty label is unknown."""
+
+    document: Document
+    labels: data.Labels
+    weight: float = 1.0
+
+    def label(self, attribute: str) -> str:
+        """The slug of a field; "true" or "false" for the flag."""
+        if attribute == "benchmark":
+            return {"benchmark": "true", "training-data": "false"}.get(self.labels.role, "")
+        return str(getattr(self.labels, attribute))
+
+
+def of_card(card: data.Card, weight: float = CARD_WEIGHT) -> Example:
+    """The example of a labelled card."""
+    assert card.labels is not None
+    return Example(seen(card.input.title, card.input.tags, strip(card.input.text)), card.labels, weight)
+
+
+def of_row(row: data.Row) -> Example:
+    """The example of a row: its name, task and summary."""
+    name = row.id.rsplit("/", 1)[-1].replace("-", " ").replace("_", " ")
+    task = "task_categories:" + row.task.lower().replace(" ", "-")
+    return Example(seen(name, (task,), row.labels.summary), row.labels)
+
+
+def of_summary(card: data.Card) -> Example:
+    """A labelled card as if it were a row."""
+    assert card.labels is not None
+    return of_row(data.Row(card.id, card.labels, card.task or "Other", "", ""))
+
+
+def seen(title: str, tags: tuple[str, ...], text: str) -> Document:
+    """What the model sees of a stripped text."""
+    return document(title, tags, text, scoring.score(load_taxonomy(), title, tags, text))
+
+
+def train(examples: Sequence[Example]) -> LinearModel:
+    """Fit one multinomial logistic regression a field, all over the same words; int8 weights."""
+    from sklearn.linear_model import LogisticRegression
+
+    words, idf = vocabulary(examples)
+    rules = sorted({name for example in examples for name in example.document.rules})
+    x = matrix(examples, words, idf, rules)
+    outputs: list[str] = []
+    blocks, biases = [], []
+    for name, attribute in FIELDS.items():
+        labels = [example.label(attribute) for example in examples]
+        kept = [index for index, label in enumerate(labels) if label]
+        model = LogisticRegression(C=STRENGTH, max_iter=400)
+        weights = [examples[index].weight for index in kept]
+        model.fit(x[kept], [labels[index] for index in kept], sample_weight=weights)
+        coefficients, bias = model.coef_, model.intercept_
+        if len(model.classes_) == 2:  # scikit-learn keeps one row of two
+            coefficients, bias = np.vstack([-coefficients, coefficients]) / 2, np.array([-bias[0], bias[0]]) / 2
+        outputs += [f"{name}={slug}" for slug in model.classes_]
+        blocks.append(coefficients.T)
+        biases.append(bias)
+    table = np.hstack(blocks)
+    of_words, of_rules = table[: len(words)], table[len(words) :]
+    scales = np.abs(of_words).max(0) / 127
+    return LinearModel(
+        outputs=tuple(outputs),
+        word_names=tuple(words),
+        rule_names=tuple(rules),
+        idf=idf.astype(np.float32),
+        words=np.rint(of_words / scales).astype(np.int8),
+        scales=scales.astype(np.float32),
+        rules=of_rules.astype(np.float32),
+        bias=np.concatenate(biases).astype(np.float32),
+    )
+
+
+def vocabulary(examples: Sequence[Example]) -> tuple[list[str], np.ndarray]:
+    """The words that occur in two examples or more, and their inverse document frequency (to half precision)."""
+    seen_in = Counter(word for example in examples for word in example.document.words)
+    common = sorted(seen_in.items(), key=lambda item: (-item[1], item[0]))[:MOST_WORDS]
+    words = sorted(word for word, count in common if count > 1)
+    idf = [np.log((len(examples) + 1) / (seen_in[word] + 1)) + 1 for word in words]
+    return words, np.array(idf, np.float16).astype(np.float64)
+
+
+def matrix(examples: Sequence[Example], words: Sequence[str], idf: np.ndarray, rules: Sequence[str]) -> Any:
+    """The features as `LinearModel` computes them: sparse, (examples, words + rules)."""
+    from scipy import sparse
+
+    index = {word: row for row, word in enumerate(words)}
+    x = sparse.lil_matrix((len(examples), len(words)))
+    for row, example in enumerate(examples):
+        known = [(index[word], count) for word, count in example.document.words.items() if word in index]
+        values = np.log1p([count for _, count in known]) * idf[[column for column, _ in known]]
+        x[row, [column for column, _ in known]] = values / (np.linalg.norm(values) or 1)
+    scores = [[linear.RULE * example.document.rules.get(name, 0) for name in rules] for example in examples]
+    return sparse.hstack([x, sparse.csr_matrix(scores)]).tocsr()
+
+
+def write(model: LinearModel, path: Path) -> int:
+    """Write the weights; returns the size in bytes."""
+    arrays: dict[str, Any] = {part.name: getattr(model, part.name) for part in fields(model)}
+    for name in ("outputs", "word_names", "rule_names"):
+        arrays[name] = np.frombuffer("\n".join(arrays[name]).encode(), np.uint8)
+    arrays["idf"] = model.idf.astype(np.float16)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    path.write_bytes(buffer.getvalue())
+    return len(buffer.getvalue())
+
+
+def main() -> None:
+    """Read the corpus, fit, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus"), help="folder of cards and rows")
+    parser.add_argument("--out", type=Path, default=linear.WEIGHTS, help="file to write")
+    arguments = parser.parse_args()
+    cards = [card for card in data.read_cards(arguments.corpus) if card.labels]
+    rows = data.read_rows(arguments.corpus)
+    examples = everything(rows, cards)
+    model = train(examples)
+    size = write(model, arguments.out)
+    print(f"{arguments.out}: {len(examples):,} examples, {len(model.word_names):,} words, {size / 1e6:.2f} MB")
+
+
+def everything(rows: Sequence[data.Row], cards: Sequence[data.Card]) -> list[Example]:
+    """Examples of rows and labelled cards; a card that is no row also counts by its summary."""
+    known = {data.key(row.id) for row in rows}
+    return [
+        *map(of_row, rows),
+        *map(of_card, cards),
+        *(of_summary(card) for card in cards if data.key(card.id) not in known),
+    ]
+
+
+if __name__ == "__main__":
+    main()
