@@ -141,6 +141,34 @@ CREATE TABLE call (
 ) STRICT;
 CREATE INDEX call_run ON call (run_id, stage);
 
+-- Questions sent to a service that answers them later. A batch is 'intended' before it is sent and 'submitted' once the
+-- service has it under provider_batch_id; 'ended' when all its answers are taken, 'lost' where the service has none.
+CREATE TABLE batch (
+    batch_id          TEXT PRIMARY KEY,
+    run_id            INTEGER NOT NULL REFERENCES run (run_id),
+    stage             TEXT NOT NULL,
+    spec_id           INTEGER NOT NULL REFERENCES spec (spec_id),
+    provider_batch_id TEXT UNIQUE,
+    state             TEXT NOT NULL DEFAULT 'intended' CHECK (state IN ('intended', 'submitted', 'ended', 'lost')),
+    requests          INTEGER NOT NULL,
+    created_at        TEXT NOT NULL,
+    submitted_at      TEXT,
+    ended_at          TEXT
+) STRICT;
+
+-- One question of a batch. call_id: once its answer is in the ledger; outcome: once it needs no more attention
+-- ('obsolete': the card has changed since; 'expired', 'errored', 'canceled', 'lost': asked again by itself).
+CREATE TABLE batch_request (
+    batch_id   TEXT NOT NULL REFERENCES batch (batch_id) ON DELETE CASCADE,
+    custom_id  TEXT NOT NULL,
+    dataset_id INTEGER NOT NULL REFERENCES dataset (dataset_id) ON DELETE CASCADE,
+    input_hash TEXT NOT NULL,
+    call_id    INTEGER REFERENCES call (call_id) DEFERRABLE INITIALLY DEFERRED,
+    outcome    TEXT CHECK (outcome IN (
+        'stored', 'failed', 'obsolete', 'expired', 'errored', 'canceled', 'lost')),
+    PRIMARY KEY (batch_id, custom_id)
+) STRICT, WITHOUT ROWID;
+
 -- A finished piece of enrichment. Keyed by what it was made from, not by whose it is: the same card text
 -- under the same specification is never enriched twice, whatever the repository is called.
 CREATE TABLE result (
@@ -165,7 +193,7 @@ CREATE TABLE embedding (
 CREATE TABLE field_value (
     result_id   INTEGER NOT NULL REFERENCES result (result_id) ON DELETE CASCADE,
     field       TEXT NOT NULL,
-    value       TEXT CHECK (json_valid(value)),
+    value       TEXT CHECK (value IS NULL OR json_valid(value)), -- json_valid(NULL) is 0 in older SQLite
     quote       TEXT,
     verified    INTEGER NOT NULL DEFAULT 0 CHECK (verified IN (0, 1)),
     quote_start INTEGER, -- where a verified quote stands in card.text, in characters
@@ -349,10 +377,35 @@ JOIN result r ON r.result_id = (
 JOIN spec s ON s.spec_id = r.spec_id;
 
 CREATE TRIGGER summary_inserted AFTER INSERT ON summary BEGIN
-    UPDATE card SET summary = new.text
+    UPDATE card SET summary = coalesce(
+        (SELECT o.value ->> '$' FROM override o WHERE o.dataset_id = card.dataset_id AND o.field = 'summary'), new.text)
     WHERE input_hash = (SELECT input_hash FROM result WHERE result_id = new.result_id)
       AND EXISTS (SELECT 1 FROM result r JOIN current_spec cs ON cs.spec_id = r.spec_id
                   WHERE r.result_id = new.result_id AND cs.stage = 'summarize');
+END;
+
+-- A person's summary is what search finds, as long as it stands.
+CREATE TRIGGER override_inserted AFTER INSERT ON override WHEN new.field = 'summary' BEGIN
+    UPDATE card SET summary = new.value ->> '$' WHERE dataset_id = new.dataset_id;
+END;
+CREATE TRIGGER override_updated AFTER UPDATE OF value ON override WHEN new.field = 'summary' BEGIN
+    UPDATE card SET summary = new.value ->> '$' WHERE dataset_id = new.dataset_id;
+END;
+CREATE TRIGGER override_deleted AFTER DELETE ON override WHEN old.field = 'summary' BEGIN
+    UPDATE card SET summary = (SELECT s.text FROM in_force i JOIN summary s ON s.result_id = i.result_id
+                               WHERE i.dataset_id = old.dataset_id AND i.stage = 'summarize')
+    WHERE dataset_id = old.dataset_id;
+END;
+
+-- Where a renamed repository was listed anew, as another row, its corrections go with it.
+CREATE TRIGGER alias_inserted AFTER INSERT ON alias BEGIN
+    INSERT INTO override (dataset_id, field, value, note, author, created_at)
+    SELECT new.dataset_id, o.field, o.value, o.note, o.author, o.created_at
+    FROM dataset d JOIN override o ON o.dataset_id = d.dataset_id
+    WHERE d.repo_id = new.repo_id AND d.dataset_id <> new.dataset_id
+      AND NOT EXISTS (SELECT 1 FROM override n WHERE n.dataset_id = new.dataset_id AND n.field = o.field);
+    DELETE FROM override WHERE dataset_id IN (
+        SELECT d.dataset_id FROM dataset d WHERE d.repo_id = new.repo_id AND d.dataset_id <> new.dataset_id);
 END;
 
 -- The to-do list of every stage: cards on the map with no result for the present (card text, specification), but
@@ -368,70 +421,159 @@ WHERE d.on_map = 1
                   WHERE f.dataset_id = d.dataset_id AND f.stage = cs.stage AND (f.kind = 'permanent' OR f.runs >= 3)
                     AND f.spec_id = cs.spec_id AND f.input_hash = c.input_hash);
 
--- One row per dataset ever seen, flat. topic_0 is the coarsest topic layer.
+-- One row per dataset ever seen, flat; what a person corrected wins. topic_0 is the coarsest topic layer. This is
+-- the view for the packaged taxonomy, as engine/store/views.py makes it; another taxonomy has other columns.
 CREATE VIEW datasets AS
-WITH tree AS (SELECT max(tree_id) AS tree_id FROM topic_tree),
-     newest AS (SELECT max(layout_id) AS layout_id FROM layout),
-     flat AS (
-         SELECT d.*, c.body_chars,
-             (SELECT s.text FROM in_force i JOIN summary s ON s.result_id = i.result_id
-              WHERE i.dataset_id = d.dataset_id AND i.stage = 'summarize') AS summary,
-             (SELECT i.result_id FROM in_force i
-              WHERE i.dataset_id = d.dataset_id AND i.stage = 'extract') AS extraction
-         FROM dataset d LEFT JOIN card c ON c.dataset_id = d.dataset_id
-     ),
-     fielded AS (
-         SELECT f.*,
-             (SELECT v.value ->> '$' FROM field_value v WHERE v.result_id = f.extraction AND v.field = 'subject_domain') AS subject_domain,
-             (SELECT v.value ->> '$' FROM field_value v WHERE v.result_id = f.extraction AND v.field = 'provenance_method') AS provenance_method,
-             (SELECT v.value ->> '$' FROM field_value v WHERE v.result_id = f.extraction AND v.field = 'training_stage') AS training_stage,
-             (SELECT v.value ->> '$' FROM field_value v WHERE v.result_id = f.extraction AND v.field = 'format_convention') AS format_convention,
-             (SELECT v.value ->> '$' FROM field_value v WHERE v.result_id = f.extraction AND v.field = 'special_characteristics') AS special_characteristics,
-             (SELECT v.value ->> '$' FROM field_value v WHERE v.result_id = f.extraction AND v.field = 'geo_scope') AS geo_scope,
-             (SELECT v.value ->> '$' FROM field_value v WHERE v.result_id = f.extraction AND v.field = 'upstream_models') AS upstream_models,
-             (SELECT v.value ->> '$' FROM field_value v WHERE v.result_id = f.extraction AND v.field = 'is_benchmark') AS is_benchmark
-         FROM flat f
-     )
 SELECT
-    repo_id, author, name, pretty_name, url, rank, on_map, likes, downloads, created_at, last_modified, sha,
-    gated, license, license_family, size_category, language, task_category, modality, tags,
-    body_chars AS card_chars, card_status, summary,
-    subject_domain, provenance_method, training_stage,
-    CASE
-        WHEN training_stage LIKE '%"preference"%' THEN 'preference'
-        WHEN training_stage LIKE '%"sft"%' THEN 'sft'
-        WHEN training_stage LIKE '%"eval"%' THEN 'eval'
-        WHEN training_stage LIKE '%"domain-finetune"%' THEN 'domain-finetune'
-        WHEN training_stage LIKE '%"pretraining"%' THEN 'pretraining'
-        WHEN training_stage LIKE '%"raw-corpus"%' THEN 'raw-corpus'
-        WHEN training_stage LIKE '%"other"%' THEN 'other'
-        WHEN training_stage LIKE '%"not_applicable"%' THEN 'not_applicable'
-        WHEN training_stage IS NOT NULL THEN 'not_stated'
-    END AS primary_stage,
-    format_convention, special_characteristics, geo_scope, upstream_models, is_benchmark,
-    CASE is_benchmark WHEN 1 THEN 'Benchmark' WHEN 0 THEN 'Training data' ELSE 'Unknown' END AS role,
+    d.repo_id,
+    d.author,
+    d.name,
+    d.pretty_name,
+    d.url,
+    d.rank,
+    d.on_map,
+    d.likes,
+    d.downloads,
+    d.created_at,
+    d.last_modified,
+    d.sha,
+    d.gated,
+    d.license,
+    d.license_family,
+    d.size_category,
+    d.language,
+    d.task_category,
+    d.modality,
+    d.tags,
+    c.body_chars AS card_chars,
+    d.card_status,
+    coalesce((SELECT o.value ->> '$' FROM override o WHERE o.dataset_id = d.dataset_id AND o.field = 'summary'),
+        s.text) AS summary,
+    coalesce(
+        (SELECT w.value ->> '$' FROM override w
+         WHERE w.dataset_id = d.dataset_id AND w.field = 'subject_domain'),
+        (SELECT w.value ->> '$' FROM field_value w
+         WHERE w.result_id = e.result_id AND w.field = 'subject_domain')) AS "subject_domain",
+    coalesce(
+        (SELECT w.value ->> '$' FROM override w
+         WHERE w.dataset_id = d.dataset_id AND w.field = 'provenance_method'),
+        (SELECT w.value ->> '$' FROM field_value w
+         WHERE w.result_id = e.result_id AND w.field = 'provenance_method')) AS "provenance_method",
+    coalesce(
+        (SELECT w.value ->> '$' FROM override w
+         WHERE w.dataset_id = d.dataset_id AND w.field = 'training_stage'),
+        (SELECT w.value ->> '$' FROM field_value w
+         WHERE w.result_id = e.result_id AND w.field = 'training_stage')) AS "training_stage",
+    (SELECT coalesce((SELECT j.value FROM json_each(w.value) j ORDER BY nullif(instr(
+            ' preference sft eval domain-finetune pretraining raw-corpus other not_applicable not_stated ',
+            ' ' || j.value || ' '), 0) NULLS LAST LIMIT 1), 'not_stated')
+        FROM (SELECT coalesce(
+        (SELECT w.value FROM override w
+         WHERE w.dataset_id = d.dataset_id AND w.field = 'training_stage'),
+        (SELECT w.value FROM field_value w
+         WHERE w.result_id = e.result_id AND w.field = 'training_stage')) AS value) w
+        WHERE w.value IS NOT NULL) AS "primary_stage",
+    coalesce(
+        (SELECT w.value ->> '$' FROM override w
+         WHERE w.dataset_id = d.dataset_id AND w.field = 'format_convention'),
+        (SELECT w.value ->> '$' FROM field_value w
+         WHERE w.result_id = e.result_id AND w.field = 'format_convention')) AS "format_convention",
+    coalesce(
+        (SELECT w.value ->> '$' FROM override w
+         WHERE w.dataset_id = d.dataset_id AND w.field = 'special_characteristics'),
+        (SELECT w.value ->> '$' FROM field_value w
+         WHERE w.result_id = e.result_id AND w.field = 'special_characteristics')) AS "special_characteristics",
+    coalesce(
+        (SELECT w.value ->> '$' FROM override w
+         WHERE w.dataset_id = d.dataset_id AND w.field = 'geo_scope'),
+        (SELECT w.value ->> '$' FROM field_value w
+         WHERE w.result_id = e.result_id AND w.field = 'geo_scope')) AS "geo_scope",
+    coalesce(
+        (SELECT (SELECT json_group_array(name) FROM (SELECT coalesce(m.canonical, j.value) AS name
+            FROM json_each(w.value) j LEFT JOIN model_name m ON m.raw = j.value
+            GROUP BY 1 ORDER BY min(j.key)))
+         FROM override w
+         WHERE w.dataset_id = d.dataset_id AND w.field = 'upstream_models' AND w.value IS NOT NULL),
+        (SELECT (SELECT json_group_array(name) FROM (SELECT coalesce(m.canonical, j.value) AS name
+            FROM json_each(w.value) j LEFT JOIN model_name m ON m.raw = j.value
+            GROUP BY 1 ORDER BY min(j.key)))
+         FROM field_value w
+         WHERE w.result_id = e.result_id AND w.field = 'upstream_models' AND w.value IS NOT NULL)) AS "upstream_models",
+    coalesce(
+        (SELECT w.value ->> '$' FROM override w
+         WHERE w.dataset_id = d.dataset_id AND w.field = 'is_benchmark'),
+        (SELECT w.value ->> '$' FROM field_value w
+         WHERE w.result_id = e.result_id AND w.field = 'is_benchmark')) AS "is_benchmark",
+    CASE coalesce(
+        (SELECT w.value ->> '$' FROM override w
+         WHERE w.dataset_id = d.dataset_id AND w.field = 'is_benchmark'),
+        (SELECT w.value ->> '$' FROM field_value w
+         WHERE w.result_id = e.result_id AND w.field = 'is_benchmark'))
+        WHEN 1 THEN 'Benchmark' WHEN 0 THEN 'Training data' ELSE 'Unknown' END AS "role",
     (SELECT t.name FROM topic_member m JOIN topic t ON t.topic_id = m.topic_id
-     WHERE m.tree_id = (SELECT tree_id FROM tree) AND m.dataset_id = fielded.dataset_id AND m.layer = 0) AS topic_0,
+     WHERE m.tree_id = (SELECT max(tree_id) FROM topic_tree) AND m.dataset_id = d.dataset_id
+       AND m.layer = 0) AS topic_0,
     (SELECT t.name FROM topic_member m JOIN topic t ON t.topic_id = m.topic_id
-     WHERE m.tree_id = (SELECT tree_id FROM tree) AND m.dataset_id = fielded.dataset_id AND m.layer = 1) AS topic_1,
+     WHERE m.tree_id = (SELECT max(tree_id) FROM topic_tree) AND m.dataset_id = d.dataset_id
+       AND m.layer = 1) AS topic_1,
     (SELECT t.name FROM topic_member m JOIN topic t ON t.topic_id = m.topic_id
-     WHERE m.tree_id = (SELECT tree_id FROM tree) AND m.dataset_id = fielded.dataset_id AND m.layer = 2) AS topic_2,
+     WHERE m.tree_id = (SELECT max(tree_id) FROM topic_tree) AND m.dataset_id = d.dataset_id
+       AND m.layer = 2) AS topic_2,
     (SELECT t.name FROM topic_member m JOIN topic t ON t.topic_id = m.topic_id
-     WHERE m.tree_id = (SELECT tree_id FROM tree) AND m.dataset_id = fielded.dataset_id AND m.layer = 3) AS topic_3,
+     WHERE m.tree_id = (SELECT max(tree_id) FROM topic_tree) AND m.dataset_id = d.dataset_id
+       AND m.layer = 3) AS topic_3,
     (SELECT t.name FROM topic_member m JOIN topic t ON t.topic_id = m.topic_id
-     WHERE m.tree_id = (SELECT tree_id FROM tree) AND m.dataset_id = fielded.dataset_id AND m.layer = 4) AS topic_4,
+     WHERE m.tree_id = (SELECT max(tree_id) FROM topic_tree) AND m.dataset_id = d.dataset_id
+       AND m.layer = 4) AS topic_4,
     (SELECT t.name FROM topic_member m JOIN topic t ON t.topic_id = m.topic_id
-     WHERE m.tree_id = (SELECT tree_id FROM tree) AND m.dataset_id = fielded.dataset_id AND m.layer = 5) AS topic_5,
-    (SELECT p.x FROM position p WHERE p.layout_id = (SELECT layout_id FROM newest) AND p.dataset_id = fielded.dataset_id) AS x,
-    (SELECT p.y FROM position p WHERE p.layout_id = (SELECT layout_id FROM newest) AND p.dataset_id = fielded.dataset_id) AS y
-FROM fielded;
+     WHERE m.tree_id = (SELECT max(tree_id) FROM topic_tree) AND m.dataset_id = d.dataset_id
+       AND m.layer = 5) AS topic_5,
+    p.x,
+    p.y
+FROM dataset d
+LEFT JOIN card c ON c.dataset_id = d.dataset_id
+LEFT JOIN result e ON e.result_id = coalesce(
+    (SELECT r.result_id FROM current_spec cs
+     JOIN result r ON r.spec_id = cs.spec_id AND r.input_hash = c.input_hash
+     WHERE cs.stage = 'extract'),
+    (SELECT max(r.result_id) FROM result r JOIN spec sp ON sp.spec_id = r.spec_id
+     WHERE r.input_hash = c.input_hash AND sp.stage = 'extract'))
+LEFT JOIN summary s ON s.result_id = coalesce(
+    (SELECT r.result_id FROM current_spec cs
+     JOIN result r ON r.spec_id = cs.spec_id AND r.input_hash = c.input_hash
+     WHERE cs.stage = 'summarize'),
+    (SELECT max(r.result_id) FROM result r JOIN spec sp ON sp.spec_id = r.spec_id
+     WHERE r.input_hash = c.input_hash AND sp.stage = 'summarize'))
+LEFT JOIN position p ON p.layout_id = (SELECT max(layout_id) FROM layout) AND p.dataset_id = d.dataset_id;
+
+-- What is claimed of each dataset, field by field; a person's correction wins, and what proved or marred another
+-- value is left out. `value` is JSON; origin: the provider, or 'person', whose name, if told, is in `model`.
+CREATE VIEW claim AS
+SELECT i.dataset_id, v.field, coalesce(o.value, v.value) AS value,
+    CASE WHEN o.value IS NULL OR json(o.value) = json(v.value) THEN v.quote END AS quote,
+    CASE WHEN o.value IS NULL OR json(o.value) = json(v.value) THEN v.verified ELSE 0 END AS verified,
+    CASE WHEN o.value IS NULL OR json(o.value) = json(v.value) THEN v.quote_start END AS quote_start,
+    CASE WHEN o.value IS NULL OR json(o.value) = json(v.value) THEN v.quote_end END AS quote_end,
+    CASE WHEN o.value IS NULL THEN v.confidence END AS confidence,
+    CASE WHEN o.value IS NULL THEN v.problem END AS problem,
+    CASE WHEN o.value IS NULL THEN i.provider ELSE 'person' END AS origin,
+    CASE WHEN o.value IS NULL THEN i.model ELSE o.author END AS model,
+    o.note, coalesce(o.created_at, i.created_at) AS created_at
+FROM in_force i
+JOIN field_value v ON v.result_id = i.result_id
+LEFT JOIN override o ON o.dataset_id = i.dataset_id AND o.field = v.field
+WHERE i.stage = 'extract'
+UNION ALL
+SELECT o.dataset_id, o.field, o.value, NULL, 0, NULL, NULL, NULL, NULL, 'person', o.author, o.note, o.created_at
+FROM override o
+WHERE o.field <> 'summary' AND NOT EXISTS (
+    SELECT 1 FROM in_force i JOIN field_value v ON v.result_id = i.result_id
+    WHERE i.dataset_id = o.dataset_id AND i.stage = 'extract' AND v.field = o.field);
 
 -- One row per field and dataset: what is claimed, and the sentence of the card that is to prove it.
 CREATE VIEW quotes AS
-SELECT d.repo_id, v.field, v.value ->> '$' AS value, v.quote, v.verified
-FROM dataset d
-JOIN in_force i ON i.dataset_id = d.dataset_id AND i.stage = 'extract'
-JOIN field_value v ON v.result_id = i.result_id;
+SELECT d.repo_id, c.field, c.value ->> '$' AS value, c.quote, c.verified, c.origin
+FROM claim c JOIN dataset d ON d.dataset_id = c.dataset_id;
 
 -- What was spent, by run, stage and model.
 CREATE VIEW spending AS

@@ -5,7 +5,7 @@
 Ours: exact neighbours, UMAP on them, groups, names by an instant double, page. The plain recipe: UMAP on the vectors
 with the same parameters, `Toponymy.fit` with the same double, `create_interactive_plot`. Each runs in a process of its
 own, so that both pay for their imports and compilation; for every step it prints wall and CPU seconds, and for the
-process the peak memory.
+process the peak memory. Compiled code that numba keeps on disk is there after the first run on a machine.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def ours(path: Path, clock: Clock) -> dict[str, Any]:
     """The passes of hfmap, page included where it can be drawn."""
     from render import clusters, layout, model_naming, projection, quality, topics
 
-    clock.wrap(layout, "cosine_knn", "  neighbours")
+    clock.wrap(layout, "knn", "  neighbours")
     clock.wrap(projection, "project", "  umap")
     clock.wrap(quality, "measure", "  quality")
     clock.wrap(clusters, "find", "  clusters")

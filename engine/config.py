@@ -23,6 +23,8 @@ PREFIX = "HFMAP_"
 RANKS = ("likes", "downloads", "trending_score")
 EMBEDDERS = ("auto", "cohere", "local")
 LLMS = ("auto", "anthropic", "local")
+OPEN_EMBEDDERS = {"openai": "openai:URL", "model2vec": "model2vec:REPO"}
+OPEN_LLMS = {"openai": "openai:URL"}
 MOST_TARGET = 1_000_000
 _NOT_SETTINGS = frozenset({"HFMAP_DEBUG"})
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -45,6 +47,9 @@ class Settings:
     embedder: str = "auto"
     llm: str = "auto"
     model: str | None = None
+    taxonomy: Path | None = None
+    embed_model: str | None = None
+    batch: bool = False
     refresh: bool = False
     retry_failed: bool = False
     no_map: bool = False
@@ -97,6 +102,12 @@ def _in_use(choice: str, origin: str, cloud: str, key: str | None, variable: str
     return choice
 
 
+def split_provider(choice: str) -> tuple[str, str]:
+    """What stands before and after the colon of "openai:URL" or "model2vec:REPO"; the rest is empty for other names."""
+    kind, _, rest = choice.partition(":")
+    return kind, rest
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoints:
     """Base URLs of the three services, without a trailing slash."""
@@ -113,19 +124,24 @@ class Secrets:
     cohere: str | None = None
     anthropic: str | None = None
     hub: str | None = None
+    openai: str | None = None
     endpoints: Endpoints = Endpoints()
 
     def __repr__(self) -> str:
-        marks = (f"{name}={'set' if getattr(self, name) else 'not set'}" for name in ("cohere", "anthropic", "hub"))
+        names = ("cohere", "anthropic", "hub", "openai")
+        marks = (f"{name}={'set' if getattr(self, name) else 'not set'}" for name in names)
         return f"Secrets({', '.join(marks)}, endpoints={self.endpoints!r})"
 
     def redact(self, text: str) -> str:
         """`text` with every key in it replaced by "***"."""
-        for key in (self.cohere, self.anthropic, self.hub):
+        for key in (self.cohere, self.anthropic, self.hub, self.openai):
             # A "key" of a few letters would blank out ordinary words.
             if key and len(key) >= 6 and key in text:
                 text = text.replace(key, "***")
         return text
+
+
+_KEYS = {"cohere": "CO_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "hub": "HF_TOKEN", "openai": "OPENAI_API_KEY"}
 
 
 def load_secrets(environ: Mapping[str, str] = os.environ) -> Secrets:
@@ -136,7 +152,7 @@ def load_secrets(environ: Mapping[str, str] = os.environ) -> Secrets:
         UsageError: a base URL is not an http(s) address.
     """
     keys = {}
-    for name, variable in (("cohere", "CO_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY"), ("hub", "HF_TOKEN")):
+    for name, variable in _KEYS.items():
         key = environ.get(variable, "").strip()
         if not (key.isascii() and key.isprintable()) or " " in key:
             raise KeyRefusedError(
@@ -155,17 +171,20 @@ def load_secrets(environ: Mapping[str, str] = os.environ) -> Secrets:
 
 def _base_url(environ: Mapping[str, str], variable: str, default: str) -> str:
     text = environ.get(variable, "").strip() or default
-    try:
-        parts = urlsplit(text)
-        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        sound = False
-    if not sound:
+    if not _is_address(text):
         # The value is not repeated: an address may carry a password.
         raise UsageError(
             f"{variable} is not an address that starts with http:// or https://.", hint=f"unset {variable}"
         )
     return text.rstrip("/")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def load_settings(
@@ -219,6 +238,14 @@ def _check_together(settings: Settings) -> None:
         raise UsageError(
             f"json (from {settings.origin('json')}) and quiet (from {settings.origin('quiet')}) exclude each other."
         )
+
+    for name, model in (("llm", "model"), ("embedder", "embed_model")):
+        if split_provider(getattr(settings, name))[0] == "openai" and getattr(settings, model) is None:
+            flag = "--" + model.replace("_", "-")
+            raise UsageError(
+                f"{name} is {getattr(settings, name)} (from {settings.origin(name)}), but no model is named.",
+                hint=f"name one that the server has: {flag} NAME",
+            )
 
 
 def _read_file(file: Path) -> dict[str, object]:
@@ -318,17 +345,42 @@ def _truth(raw: object, place: _Place) -> bool:
     return word in _TRUE
 
 
-def _one_of(choices: tuple[str, ...]) -> Callable[[object, _Place], str]:
+def _one_of(
+    choices: tuple[str, ...], forms: Mapping[str, str] = MappingProxyType({})
+) -> Callable[[object, _Place], str]:
+    """Read one of `choices`, or a name with something after a colon, as the values of `forms` show it."""
+
     def read(raw: object, place: _Place) -> str:
-        if not isinstance(raw, str) or raw not in choices:
-            near = get_close_matches(str(raw).lower(), choices, 1)
-            raise UsageError(
-                f"{place.name} is {raw!r} (from {place.origin}), but must be one of: {', '.join(choices)}.",
-                hint=f"did you mean '{near[0]}'?" if near else None,
-            )
-        return raw
+        if isinstance(raw, str) and raw in choices:
+            return raw
+        kind, rest = split_provider(raw) if isinstance(raw, str) else ("", "")
+        if kind in forms and rest.strip():
+            read_rest = _server if forms[kind].endswith("URL") else _text
+            return f"{kind}:{read_rest(rest.strip(), place)}"
+        wanted = (*choices, *forms.values())
+        near = get_close_matches(str(raw).lower(), wanted, 1)
+        raise UsageError(
+            f"{place.name} is {raw!r} (from {place.origin}), but must be one of: {', '.join(wanted)}.",
+            hint=f"did you mean '{near[0]}'?" if near else None,
+        )
 
     return read
+
+
+def _server(url: str, place: _Place) -> str:
+    """Read the address of a server; one without a path gets the usual /v1."""
+    if not _is_address(url):
+        raise UsageError(
+            f"{place.name} (from {place.origin}) names no address that starts with http:// or https://.",
+            hint="for a server on this machine: openai:http://localhost:11434/v1",
+        )
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        # Settings are kept in the database, and shown. The address is not repeated.
+        raise UsageError(
+            f"{place.name} (from {place.origin}) has a password in its address.", hint="keys go into OPENAI_API_KEY."
+        )
+    return parts._replace(path=parts.path.rstrip("/") or "/v1", fragment="").geturl()
 
 
 _READERS: dict[str, Callable[[object, _Place], Any]] = {
@@ -338,10 +390,12 @@ _READERS: dict[str, Callable[[object, _Place], Any]] = {
     "target": _whole,
     "overshoot": _whole,
     "rank": _one_of(RANKS),
-    "embedder": _one_of(EMBEDDERS),
-    "llm": _one_of(LLMS),
+    "embedder": _one_of(EMBEDDERS, OPEN_EMBEDDERS),
+    "llm": _one_of(LLMS, OPEN_LLMS),
     "model": _text,
+    "taxonomy": _path,
+    "embed_model": _text,
     "budget": _money,
     "timeout": _seconds,
-    **dict.fromkeys(("refresh", "retry_failed", "no_map", "dry_run", "yes", "json", "quiet"), _truth),
+    **dict.fromkeys(("batch", "refresh", "retry_failed", "no_map", "dry_run", "yes", "json", "quiet"), _truth),
 }

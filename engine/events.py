@@ -102,6 +102,16 @@ class CallFinished:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchChanged:
+    """A batch of questions was taken by its service, has been worked off, or is gone (its questions are asked again)."""
+
+    stage: Stage
+    batch: str
+    requests: int
+    state: Literal["submitted", "ended", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
 class PassStarted:
     """A synchronous pass (layout, topics, page) has begun."""
 
@@ -149,6 +159,7 @@ Event = (
     | CallRetried
     | WaitingChanged
     | CallFinished
+    | BatchChanged
     | PassStarted
     | PassFinished
     | Notice

@@ -106,29 +106,22 @@ def _fit(plane: NDArray[np.float64], min_clusters: int, base_size: int) -> list[
     """Toponymy's layers, coarsest first; none where it finds too few groups."""
     clustering = heavy("toponymy.clustering")
     numba = heavy("numba")
-    clusterer = clustering.ToponymyClusterer(
-        min_clusters=min_clusters,
-        base_min_cluster_size=base_size,
-        min_samples=MIN_SAMPLES,
-        next_cluster_size_quantile=NEXT_CLUSTER_SIZE_QUANTILE,
-        verbose=False,
-    )
     threads = numba.get_num_threads()
     # In several threads the spanning tree differs from run to run where distances are equal.
     numba.set_num_threads(1)
     try:
-        points = np.ascontiguousarray(plane, dtype=np.float32)
-        clusterer.fit(points, points, layer_class=_Bare, verbose=False)
+        # What ToponymyClusterer.fit does first; it goes on to centroids of a plane, which nobody needs.
+        layers = clustering.build_raw_cluster_layers(
+            np.ascontiguousarray(plane, dtype=np.float32),
+            min_clusters=min_clusters,
+            min_samples=MIN_SAMPLES,
+            base_min_cluster_size=base_size,
+            next_cluster_size_quantile=NEXT_CLUSTER_SIZE_QUANTILE,
+            verbose=False,
+            n_threads=1,
+        )
     except (ValueError, IndexError, ZeroDivisionError):
         return []
     finally:
         numba.set_num_threads(threads)
-    layers = [np.asarray(layer.cluster_labels, dtype=np.int64) for layer in clusterer.cluster_layers_]
-    return layers[::-1][:MAX_LAYERS]
-
-
-class _Bare:
-    """What Toponymy keeps of a layer, as far as we need it."""
-
-    def __init__(self, cluster_labels: Labels, _centroids: NDArray[np.float64], **_settings: Any) -> None:
-        self.cluster_labels = cluster_labels
+    return [np.asarray(labels, dtype=np.int64) for labels in layers[::-1]][:MAX_LAYERS]

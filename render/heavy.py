@@ -10,7 +10,7 @@ from types import ModuleType
 
 # What each pass will import: `preload` can run while the last downloads are still going.
 LAYOUT = ("umap",)
-TOPICS = ("toponymy", "toponymy.clustering", "sklearn.feature_extraction.text")
+TOPICS = ("toponymy.clustering", "scipy.optimize", "scipy.spatial")
 
 
 def heavy(name: str) -> ModuleType:

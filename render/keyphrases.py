@@ -1,6 +1,6 @@
 """Phrases that set groups of documents apart, scored by how much of a group they cover and how little else.
 
-Candidates come from three places: tasks named by tags, titles, and card texts. A run of words between
+Candidates come from tags (tasks), extraction (the subject), titles and card texts. A run of words between
 punctuation and stop words is cut into phrases of one to three words. Plurals count as their singular; a phrase
 is written the way it is written most often.
 """
@@ -11,6 +11,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +58,8 @@ class Vocabulary:
     keys: list[Key]
     texts: list[str]
     tasks: NDArray[np.bool_]
-    """Whether it is the name of a task."""
+    """Whether it is the name of a task or a subject."""
+    subjects: NDArray[np.bool_]
     titled: NDArray[np.float64]
     """Share of its documents that have it in their title."""
     rows: NDArray[np.int64]
@@ -74,6 +76,7 @@ class Vocabulary:
         return float(members[rows].sum()) / max(1, int(members.sum()))
 
 
+@lru_cache(maxsize=200_000)
 def singular(word: str) -> str:
     """The form under which a word is counted: lower case, English plural endings off."""
     word = word.lower().replace("’", "'").removesuffix("'s")
@@ -86,34 +89,49 @@ def singular(word: str) -> str:
     return word
 
 
+@lru_cache(maxsize=200_000)
 def key_of(phrase: str) -> Key:
     """The form under which a phrase is counted."""
     return tuple(singular(w) for w in _PARTS.split(phrase.strip()) if w)
 
 
+@lru_cache(maxsize=200_000)
+def _key_of_word(word: str) -> Key:
+    """The same for one word; empty for a word that no phrase contains."""
+    parts = _PARTS.split(word.lower())
+    if not 1 < len(word) <= _MAX_WORD or _CODE.search(word) or not STOP_WORDS.isdisjoint(parts):
+        return ()
+    return key_of(word)
+
+
 def candidates(text: str) -> Iterator[tuple[Key, str]]:
     """Phrases of one to three words in a text, as they are counted and as they are written."""
     for piece in _BREAK.split(text):
-        run: list[str] = []
+        run: list[tuple[Key, str]] = []
         for word in _WORD.findall(piece):
-            parts = _PARTS.split(word.lower())
-            if 1 < len(word) <= _MAX_WORD and not _CODE.search(word) and not STOP_WORDS.intersection(parts):
-                run.append(word)
-            else:
+            key = _key_of_word(word)
+            if key:
+                run.append((key, word))
+            elif run:
                 yield from _grams(run)
                 run = []
-        yield from _grams(run)
+        if run:
+            yield from _grams(run)
 
 
-def _grams(run: list[str]) -> Iterator[tuple[Key, str]]:
-    for start in range(len(run)):
-        for stop in range(start + 1, min(start + _LONGEST, len(run)) + 1):
-            phrase = " ".join(run[start:stop])
-            key = key_of(phrase)
-            if not 0 < len(key) <= _LONGEST or key[0] in EDGE_WORDS or key[-1] in EDGE_WORDS:
-                continue
-            if len(set(key)) == len(key) and not (len(key) == 1 and key[0] in WEAK_WORDS):
+def _grams(run: list[tuple[Key, str]]) -> Iterator[tuple[Key, str]]:
+    for start, (first, word) in enumerate(run):
+        if first[0] in EDGE_WORDS:
+            continue
+        key, phrase = first, word
+        for stop in range(start + 1, len(run) + 1):
+            if len(key) > _LONGEST:
+                break
+            alone_and_weak = len(key) == 1 and key[0] in WEAK_WORDS
+            if key[-1] not in EDGE_WORDS and len(set(key)) == len(key) and not alone_and_weak:
                 yield key, phrase
+            if stop < len(run):
+                key, phrase = key + run[stop][0], f"{phrase} {run[stop][1]}"
 
 
 def vocabulary(documents: Sequence[Document], *, fewest: int = 2, most: int = 60_000) -> Vocabulary:
@@ -121,6 +139,7 @@ def vocabulary(documents: Sequence[Document], *, fewest: int = 2, most: int = 60
     spellings: dict[Key, Counter[str]] = defaultdict(Counter)
     per_document: list[dict[Key, float]] = []
     tasks: set[Key] = set()
+    subjects: set[Key] = set()
     seen: Counter[Key] = Counter()
     titled: Counter[Key] = Counter()
     for document in documents:
@@ -133,7 +152,9 @@ def vocabulary(documents: Sequence[Document], *, fewest: int = 2, most: int = 60
                 titled[key] += 1
             found[key] = 1.0
             spellings[key][phrase] += 1
-        for task in document.tasks:
+        if document.subject:
+            subjects.add(key_of(document.subject))
+        for task in (*document.tasks, document.subject):
             key = key_of(task)
             if 0 < len(key) <= 4:
                 found[key] = 1.0
@@ -159,6 +180,7 @@ def vocabulary(documents: Sequence[Document], *, fewest: int = 2, most: int = 60
         keys=kept,
         texts=[min(spellings[k], key=lambda s: (-spellings[k][s], s)) for k in kept],
         tasks=np.array([k in tasks for k in kept], dtype=bool),
+        subjects=np.array([k in subjects for k in kept], dtype=bool),
         titled=np.array([titled[k] / seen[k] for k in kept], dtype=np.float64),
         rows=rows,
         columns=columns,
@@ -230,7 +252,9 @@ def _favour(vocabulary: Vocabulary) -> NDArray[np.float64]:
     lengths = np.minimum([len(k) for k in vocabulary.keys], 4) if vocabulary.keys else np.zeros(0, dtype=int)
     by_length = np.array([0.0, 0.7, 1.2, 1.05, 0.95])[lengths]
     generic = np.array([k in GENERIC_TASKS for k in vocabulary.keys], dtype=bool)
-    task = np.where(vocabulary.tasks, 1.25, 1.0) * np.where(generic, 0.6, 1.0)
+    # Subjects are few and wide: a task or a title says more where there is one.
+    told = np.where(vocabulary.subjects, 1.05, np.where(vocabulary.tasks, 1.25, 1.0))
+    task = told * np.where(generic, 0.6, 1.0)
     favour: NDArray[np.float64] = by_length * task * (1.0 + 0.25 * vocabulary.titled)
     return favour
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from engine.errors import PassError
 from engine.events import PassFinished, PassStarted, Subscriber
 from render import placement, projection, quality
-from render.neighbors import FloatMatrix, IntMatrix, cosine_knn
+from render.neighbors import FloatMatrix, IntMatrix, knn
 from render.points import Points, digest, now, read_points, read_vectors, transaction
 
 MadeBy = Literal["fit", "refit", "placed"]
@@ -84,6 +84,19 @@ def newest(conn: sqlite3.Connection) -> Layout | None:
     return Layout(row[0], row[1], json.loads(row[2]), row[3], row[4], row[5], json.loads(row[6]), row[7])
 
 
+def pending(conn: sqlite3.Connection) -> int:
+    """How many datasets came, changed or went since the newest layout was made: what `ensure` has to do."""
+    points = read_points(conn)
+    before = newest(conn)
+    if before is None:
+        return len(points)
+    old = _read_positions(conn, before.layout_id).hashes
+    new = dict(zip(points.ids, points.input_hashes, strict=True))
+    if before.parameters != parameters_of(points):
+        return len(points)
+    return sum(old.get(i) != text for i, text in new.items()) + len(old.keys() - new.keys())
+
+
 def parameters_of(points: Points) -> dict[str, Any]:
     """Everything a layout depends on besides the cards."""
     return {
@@ -127,14 +140,14 @@ def ensure(conn: sqlite3.Connection, *, run_id: int, emit: Subscriber, relayout:
         emit(PassFinished("layout", time.monotonic() - started, skipped=True, detail=f"{len(points)} points"))
         return LayoutResult(before.layout_id, True, len(points), before.made_by, before.stale)
     vectors = read_vectors(conn, points)
-    knn = cosine_knn(vectors, KEPT_NEIGHBORS + 1)
-    made_by, plane, placed, changed = _lay_out(conn, points, vectors, knn, before, relayout)
-    measures = quality.measure(vectors, knn[0], plane, quality.subjects(conn, points.ids))
+    near = knn(vectors, KEPT_NEIGHBORS + 1)
+    made_by, plane, placed, changed = _lay_out(conn, points, vectors, near, before, relayout)
+    measures = quality.measure(vectors, near[0], plane, quality.subjects(conn, points.ids))
     layout_id = _store(
         conn,
         run_id,
         points,
-        knn,
+        near,
         plane,
         placed,
         head=(input_hash, made_by, None if before is None else before.layout_id, changed, measures),
@@ -148,21 +161,21 @@ def _lay_out(
     conn: sqlite3.Connection,
     points: Points,
     vectors: FloatMatrix,
-    knn: tuple[IntMatrix, FloatMatrix],
+    near: tuple[IntMatrix, FloatMatrix],
     before: Layout | None,
     relayout: bool | None,
 ) -> tuple[MadeBy, NDArray[np.float64], NDArray[np.bool_], int]:
     """Coordinates, which of them were placed by neighbours, and the changes since the last full fit."""
     nothing = np.zeros(len(points), dtype=bool)
     if before is None or before.parameters != parameters_of(points):
-        return "fit", projection.project(vectors, knn), nothing, 0
+        return "fit", projection.project(vectors, near), nothing, 0
     old = _read_positions(conn, before.layout_id)
     kept = np.array(
         [old.hashes.get(i) == text for i, text in zip(points.ids, points.input_hashes, strict=True)],
         dtype=bool,
     )
     if kept.sum() < min(3, len(points)):
-        return "fit", projection.project(vectors, knn), nothing, 0
+        return "fit", projection.project(vectors, near), nothing, 0
     start = np.array([old.places.get(i, (0.0, 0.0)) for i in points.ids], dtype=np.float64)
     start = placement.place(vectors, start, kept)
     placed = ~kept | np.array([i in old.placed for i in points.ids], dtype=bool)
@@ -171,7 +184,7 @@ def _lay_out(
     changed = int(placed.sum()) + gone_before + gone
     over = changed > REFIT_SHARE * len(points)
     if relayout or (over and relayout is None):
-        fitted = projection.project(vectors, knn, init=start)
+        fitted = projection.project(vectors, near, init=start)
         return "refit", placement.align(fitted, start, kept), nothing, 0
     return "placed", start, placed, changed
 
@@ -191,7 +204,7 @@ def _store(
     conn: sqlite3.Connection,
     run_id: int,
     points: Points,
-    knn: tuple[IntMatrix, FloatMatrix],
+    near: tuple[IntMatrix, FloatMatrix],
     plane: NDArray[np.float64],
     placed: NDArray[np.bool_],
     *,
@@ -231,7 +244,7 @@ def _store(
                 (points.ids[row], place, points.ids[column], distance, layout_id)
                 for row in np.argsort(points.ids).tolist()
                 for place, (column, distance) in enumerate(
-                    zip(knn[0][row, 1:].tolist(), knn[1][row, 1:].tolist(), strict=True), start=1
+                    zip(near[0][row, 1:].tolist(), near[1][row, 1:].tolist(), strict=True), start=1
                 )
             ),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,6 @@ from numpy.typing import NDArray
 
 from render.clusters import Labels
 from render.heavy import heavy
-from render.keyphrases import Vocabulary
 from render.naming import Naming, acceptable, clean, folded, unlike
 from render.topic_documents import Document
 from render.tree import Place
@@ -55,7 +55,6 @@ class Request:
     """All that names are made from. Layers are coarsest first, `kept` and `spare` by (layer, group)."""
 
     documents: Sequence[Document]
-    vocabulary: Vocabulary
     vectors: NDArray[np.float32]
     layers: Sequence[Labels]
     parents: Sequence[Sequence[Place | None]]
@@ -82,7 +81,7 @@ def name_layers(
     Args:
         request: what to name.
         namer: the model.
-        encoder: for Toponymy's choice of key phrases.
+        encoder: for Toponymy's choice of subtopics, by the vectors of their names.
         on_named: told the names of each finished layer.
 
     Returns:
@@ -92,7 +91,6 @@ def name_layers(
         HfmapError: whatever the namer raises.
     """
     toponymy = heavy("toponymy")
-    clustering = heavy("toponymy.clustering")
     finest_first = [np.asarray(labels) for labels in reversed(request.layers)]
     depth_of = {i: len(finest_first) - 1 - i for i in range(len(finest_first))}
     layer_class = _layer_class(request, namer, depth_of, on_named)
@@ -106,7 +104,7 @@ def name_layers(
                 [
                     layer_class(
                         labels,
-                        clustering.centroids_from_labels(labels, request.vectors),
+                        _centroids(labels, request.vectors),
                         layer_id=i,
                         verbose=False,
                         prompt_format="system_user",
@@ -116,7 +114,7 @@ def name_layers(
                 _parts(request.parents),
             ),
             layer_class=layer_class,
-            keyphrase_builder=_Phrases(request.vocabulary),
+            keyphrase_builder=_Phrases(),
             object_description=OBJECTS,
             corpus_description=request.corpus,
             lowest_detail_level=LOWEST_DETAIL,
@@ -126,6 +124,15 @@ def name_layers(
         )
         model.fit([d.text for d in request.documents], request.vectors, request.vectors[:, :2])
     return [list(zip(layer.topic_names, layer.by_model, strict=True)) for layer in reversed(model.cluster_layers_)]
+
+
+def _centroids(labels: Labels, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """The mean vector of each group of a layer, shape (groups, dimensions)."""
+    counts = np.bincount(labels[labels >= 0])
+    sums = np.zeros((len(counts), vectors.shape[1]))
+    np.add.at(sums, labels[labels >= 0], vectors[labels >= 0])
+    means: NDArray[np.float64] = sums / counts[:, None]
+    return means
 
 
 def _parts(parents: Sequence[Sequence[Place | None]]) -> dict[Place, list[Place]]:
@@ -163,18 +170,11 @@ class _Quiet:
 
 @dataclass(slots=True)
 class _Phrases:
-    """Our vocabulary in the place of Toponymy's, which would count every run of one to four words."""
+    """Toponymy counts every run of one to four words before it names; the layers bring their own phrases."""
 
-    vocabulary: Vocabulary
-
-    def fit_transform(self, documents: Sequence[str]) -> tuple[Any, list[str], None]:
-        texts = self.vocabulary.texts or ["dataset"]
-        sparse = heavy("scipy.sparse")
-        counts = np.ones(len(self.vocabulary.rows), dtype=np.int32)
-        matrix = sparse.csr_matrix(
-            (counts, (self.vocabulary.rows, self.vocabulary.columns)), shape=(len(documents), len(texts))
-        )
-        return matrix, texts, None
+    def fit_transform(self, documents: Sequence[str]) -> tuple[None, list[str], NDArray[np.float32]]:
+        del documents
+        return None, [], np.zeros((0, 2), dtype=np.float32)
 
 
 def _layer_class(
@@ -184,7 +184,14 @@ def _layer_class(
     base: Any = heavy("toponymy").ClusterLayerText
 
     class Layer(base):  # type: ignore[misc]
-        """A layer whose names are asked for in one go, checked, asked for again, and settled."""
+        """A layer whose names are asked for in one go, checked, asked for again, and settled.
+
+        Its key phrases are ours: they leave out what all cards are made of, and cost no vectors.
+        """
+
+        def make_keyphrases(self, *_: object, **__: object) -> list[list[str]]:
+            self.keyphrases = [list(s.key_phrases) for s in request.spare[depth_of[self.layer_id]]]
+            return list(self.keyphrases)
 
         def name_topics(
             self,
@@ -277,5 +284,7 @@ def name_in(answer: str) -> str:
     found = _ANSWER.search(answer)
     if found is None:
         return ""
-    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda m: chr(int(m.group(1), 16)), found.group(1))
-    return clean(re.sub(r"\\(.)", r"\1", text))
+    try:
+        return clean(str(json.loads(f'"{found.group(1)}"', strict=False)))
+    except ValueError:
+        return clean(re.sub(r"\\(.)", r"\1", found.group(1)))

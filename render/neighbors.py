@@ -10,11 +10,18 @@ place it has in a block; rounding makes duplicates equal, and equals are ordered
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 
+from render.heavy import heavy
+
 FloatMatrix = NDArray[np.float32]
 IntMatrix = NDArray[np.int32]
+
+# Exact neighbours take 90 seconds at 100,000 rows of 512 numbers on two cores, and four times that at twice as many.
+MOST_EXACT = 150_000
 
 _STEPS = 1 << 20
 _STRETCH = 64
@@ -45,6 +52,32 @@ def cosine_knn(vectors: FloatMatrix, k: int) -> tuple[IntMatrix, FloatMatrix]:
     """
     unit = unit_rows(vectors)
     return _search(unit, unit, k, own=np.arange(len(unit)))
+
+
+def knn(vectors: FloatMatrix, k: int) -> tuple[IntMatrix, FloatMatrix]:
+    """`cosine_knn`, or `approximate_knn` where exactness would take longer than a person waits."""
+    return cosine_knn(vectors, k) if len(vectors) <= MOST_EXACT else approximate_knn(vectors, k)
+
+
+def approximate_knn(vectors: FloatMatrix, k: int) -> tuple[IntMatrix, FloatMatrix]:
+    """As `cosine_knn`, by nearest-neighbour descent: near-linear in n, and about 95 % of the neighbours are right.
+
+    Needs more rows than k. The same vectors give the same neighbours.
+    """
+    unit = unit_rows(vectors)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        # One thread: in several, the order of updates is left to chance.
+        index = heavy("pynndescent").NNDescent(unit, metric="cosine", n_neighbors=k, random_state=42, n_jobs=1)
+    indices, distances = (np.array(part) for part in index.neighbor_graph)
+    # Where a row has duplicates, itself may stand behind them, or be missing.
+    own = np.arange(len(unit))
+    place = np.where(indices == own[:, None], 0, 1)
+    place[(place == 1).all(axis=1), -1] = 0
+    order = np.argsort(place, axis=1, kind="stable")
+    indices, distances = np.take_along_axis(indices, order, axis=1), np.take_along_axis(distances, order, axis=1)
+    indices[:, 0], distances[:, 0] = own, 0.0
+    return indices.astype(np.int32), np.clip(distances, 0.0, 2.0).astype(np.float32)
 
 
 def nearest(

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -83,8 +82,9 @@ def ensure(
             )
         )
     facts = methodology.read(conn)
-    chunks = [_digest(text) for text in details.chunks(conn, data)]
-    inputs = _digest(data.digest(), facts.digest(), chunks, title, subtitle, _assets(), libraries and libraries.digest)
+    inputs = _digest(
+        data.digest(), facts.digest(), details.digest(conn), title, subtitle, _assets(), libraries and libraries.digest
+    )
     path = out / "index.html"
     if _stored(conn, path) == f"{inputs}:{_content(out)}":
         emit(PassFinished("page", time.monotonic() - started, True))
@@ -94,7 +94,7 @@ def ensure(
     try:
         for number, text in enumerate(details.chunks(conn, data)):
             _write(out / f"{prefix}{number}.js", text)
-        _write(out / "methodology.html", methodology.render(facts, data, title=title))
+        _write(out / "methodology.html", methodology.render(facts, data, title=title, libraries=libraries))
         _write(path, index)
         for old in (out / DATA).glob("*.js"):
             if not old.name.startswith(prefix.removeprefix(f"{DATA}/")):
@@ -183,13 +183,13 @@ def _asset(name: str) -> str:
 
 
 def _assets() -> str:
-    """The hash of all that shapes a page besides the data: this package's own files and DataMapPlot."""
+    """The hash of all that shapes a page besides the data: this package's own files, and its libraries."""
     folder = Path(str(files("render")))
     sources = [
         folder / f"{name}.py" for name in ("details", "document", "escape", "frame", "methodology", "page", "plot")
     ]
     sources += sorted((folder / "assets").glob("*.*"))
-    return _digest(version("datamapplot"), *(_hash(source) for source in sources))
+    return _digest(methodology.versions(), *(_hash(source) for source in sources))
 
 
 def _digest(*parts: object) -> str:

@@ -54,17 +54,19 @@ def read_vectors(conn: sqlite3.Connection, points: Points) -> NDArray[np.float32
     """The vectors of the points, float32, shape (points, dimensions); anything not finite becomes 0."""
     if not len(points):
         return np.zeros((0, 0), dtype=np.float32)
-    blobs: dict[int, bytes] = dict(
-        conn.execute(
-            "SELECT e.result_id, e.vector FROM embedding e WHERE e.result_id IN"
-            " (SELECT i.result_id FROM in_force i JOIN dataset d ON d.dataset_id = i.dataset_id"
-            "  WHERE i.stage = 'embed' AND d.on_map = 1)"
-        )
-    )
-    first = np.frombuffer(blobs[points.result_ids[0]], dtype="<f4")
-    vectors = np.empty((len(points), first.size), dtype=np.float32)
+    rows_of: dict[int, list[int]] = {}
     for row, result_id in enumerate(points.result_ids):
-        vectors[row] = np.frombuffer(blobs[result_id], dtype="<f4")
+        rows_of.setdefault(result_id, []).append(row)
+    found = conn.execute(
+        "SELECT e.result_id, e.dimensions, e.vector FROM embedding e WHERE e.result_id IN"
+        " (SELECT i.result_id FROM in_force i JOIN dataset d ON d.dataset_id = i.dataset_id"
+        "  WHERE i.stage = 'embed' AND d.on_map = 1)"
+    )
+    vectors = np.zeros((0, 0), dtype=np.float32)
+    for result_id, dimensions, blob in found:
+        if not vectors.size:
+            vectors = np.zeros((len(points), dimensions), dtype=np.float32)
+        vectors[rows_of.get(result_id, [])] = np.frombuffer(blob, dtype="<f4")
     return np.nan_to_num(vectors, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from render import quality
 from taxonomy.cardtext import split_front_matter, strip
 
 # The published map's cut of a card in a topic document.
@@ -17,6 +18,7 @@ EXCERPT_CHARS = 2000
 # So much of a raw card holds more than the excerpt after its boilerplate is gone.
 _RAW_CHARS = 8 * EXCERPT_CHARS
 
+_NO_SUBJECT = frozenset({None, "other", "multi-domain"})
 _NO_LABEL = frozenset({"", "Unknown", "Other", "None"})
 
 
@@ -29,6 +31,8 @@ class Document:
     title: str
     tasks: tuple[str, ...]
     """Task categories and ids in words, lower case, as the tags give them."""
+    subject: str
+    """The subject domain in words, as extraction found it, or nothing."""
     language: str
     """An English language name, "Multilingual", or nothing."""
     modality: str
@@ -46,14 +50,16 @@ class Document:
 
 def fingerprints(conn: sqlite3.Connection, layout_id: int) -> list[tuple[object, ...]]:
     """What the documents of a layout are made from, cheaply: one row a dataset, ordered by repository id."""
-    return conn.execute(
-        "SELECT d.repo_id, d.pretty_name, d.language, d.task_category, d.modality, d.size_category,"
+    rows = conn.execute(
+        "SELECT d.dataset_id, d.repo_id, d.pretty_name, d.language, d.task_category, d.modality, d.size_category,"
         " d.metadata ->> '$.task_categories', d.metadata ->> '$.task_ids', c.input_hash"
         " FROM position p JOIN dataset d ON d.dataset_id = p.dataset_id"
         " LEFT JOIN card c ON c.dataset_id = d.dataset_id"
         " WHERE p.layout_id = ? ORDER BY d.repo_id",
         (layout_id,),
     ).fetchall()
+    subjects = quality.subjects(conn, [row[0] for row in rows])
+    return [(*row[1:], subject) for row, subject in zip(rows, subjects, strict=True)]
 
 
 def read_documents(conn: sqlite3.Connection, layout_id: int) -> list[Document]:
@@ -65,11 +71,12 @@ def read_documents(conn: sqlite3.Connection, layout_id: int) -> list[Document]:
         " LEFT JOIN card c ON c.dataset_id = d.dataset_id"
         " WHERE p.layout_id = ? ORDER BY d.repo_id",
         (layout_id,),
-    )
-    return [document(row) for row in rows]
+    ).fetchall()
+    subjects = quality.subjects(conn, [row[0] for row in rows])
+    return [document(row, subject) for row, subject in zip(rows, subjects, strict=True)]
 
 
-def document(row: Sequence[Any]) -> Document:
+def document(row: Sequence[Any], subject: str | None = None) -> Document:
     """The document of a row of dataset_id, repo_id, name, pretty name, language, modality, size, metadata, card."""
     dataset_id, repo_id, name, pretty, language, modality, size, metadata, card = row
     facts = json.loads(metadata)
@@ -78,6 +85,7 @@ def document(row: Sequence[Any]) -> Document:
         repo_id=repo_id,
         title=" ".join((pretty or _spaced(name)).split()),
         tasks=tasks_of(facts) if isinstance(facts, dict) else (),
+        subject="" if subject in _NO_SUBJECT else _spaced(subject or ""),
         language="" if language in _NO_LABEL or language == "Translation" else language,
         modality="" if modality in _NO_LABEL else modality,
         size="" if size in _NO_LABEL else size,
@@ -91,7 +99,9 @@ def tasks_of(facts: dict[str, Any]) -> tuple[str, ...]:
     for key in ("task_categories", "task_ids"):
         values = facts.get(key)
         for value in values if isinstance(values, list) else ():
-            slug = str(value).strip().lower()
+            if not isinstance(value, str):
+                continue
+            slug = value.strip().lower()
             words = _spaced(slug.rpartition("-other-")[2])
             if words and words not in ("other", "n/a", "null"):
                 found[words] = None

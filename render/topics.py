@@ -88,7 +88,7 @@ def ensure(
         layout_id: the layout, as `render.layout.ensure` gives it.
         namer: the model that names new topics; without one, names are made from key phrases.
         emit: takes the events of the pass; one item is one topic.
-        text_encoder: vectors of key phrases; needed with a namer.
+        text_encoder: vectors of topic names; needed with a namer.
         max_topics: the most topics in all layers, and so the most naming calls.
         ranked_by: the signal that chose the datasets, for the description of the corpus in prompts.
 
@@ -99,7 +99,7 @@ def ensure(
     started = time.monotonic()
     emit(PassStarted("topics"))
     if namer is not None and text_encoder is None:
-        raise PassError("Naming topics with a model needs an encoder for their key phrases.")
+        raise PassError("Naming topics with a model needs an encoder of short texts.")
     before = tree.newest(conn, with_topics=False)
     input_hash = input_hash_of(conn, layout_id, by_model=namer is not None, max_topics=max_topics)
     if before is not None and before.tree_id is not None:
@@ -192,7 +192,6 @@ def _name(conn: sqlite3.Connection, ground: Ground, found: Grouping, kept: dict[
         return
     request = model_naming.Request(
         documents=documents,
-        vocabulary=vocabulary,
         vectors=vectors_of(conn, ground),
         layers=found.layers,
         parents=found.parents,

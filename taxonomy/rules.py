@@ -1,6 +1,7 @@
-"""Fields and summary of a card by rules alone: what hfmap does where no model is at hand.
+"""Fields and summary of a card without a language model: rules and a small linear model.
 
-Always gives a value that the taxonomy allows, whatever the taxonomy; where the card says too little, the value that
+Where the linear model knows a field, it decides, having the rules' scores among its features; elsewhere (lists and
+names, other taxonomies, cards of a few words) the rules do. Always gives a value that the taxonomy allows, whatever the taxonomy; where the card says too little, the value that
 says so.
 """
 
@@ -11,10 +12,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
-from taxonomy import named, scoring
+from taxonomy import linear, named, scoring
 from taxonomy.cardtext import StrippedText, strip_mapped
 from taxonomy.extractive import best_line
-from taxonomy.model import Field, Taxonomy, Value
+from taxonomy.model import ABSTENTIONS, Field, Taxonomy, Value, load
 from taxonomy.quotes import clip_span
 from taxonomy.values import Extraction, FieldValue
 
@@ -25,6 +26,12 @@ _TEMPERATURE = 2.3
 _ALSO = 0.82
 _MOST_OF_LIST = 3
 _SURE_OF_NOTHING = 0.3
+#: A less probable slug is not worth saying.
+_LEAST = 0.22
+#: The linear model is asked about cards with at least so many words that it knows.
+_ENOUGH_WORDS = 8
+#: A further training stage must be at least so probable beside the first.
+_ALSO_STAGE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +43,19 @@ class CardInput:
     tags: tuple[str, ...] = ()
 
 
-def extract(card: CardInput, taxonomy: Taxonomy) -> Extraction:
-    """A value for every field, with a confidence (0–1) and, where there is one, a verbatim quote of `card.text`."""
+def extract(card: CardInput, taxonomy: Taxonomy, model: linear.LinearModel | None = None) -> Extraction:
+    """A value for every field, with a confidence (0–1) and, where there is one, a verbatim quote of `card.text`.
+
+    `model` is the linear model to ask; by default the one that ships with hfmap.
+    """
     stripped = _stripped(card.text)
     evidence = scoring.score(taxonomy, card.title, card.tags, stripped.text)
+    likely = _Likely(model or linear.load(), linear.document(card.title, card.tags, stripped.text, evidence))
     values: dict[str, FieldValue] = {}
     for field in taxonomy:
-        if field.kind == "open":
+        if likely.speaks_for(field):
+            values[field.name] = likely.value(field, evidence[field.name], stripped)
+        elif field.kind == "open":
             values[field.name] = _open(field, stripped)
         elif field.kind == "flag":
             values[field.name] = _flag(field, evidence[field.name], stripped)
@@ -60,6 +73,49 @@ def summarize(card: CardInput) -> str:
 def _stripped(text: str) -> StrippedText:
     # Fields and summary are asked for one after the other.
     return strip_mapped(text[:_PROBE_CHARS])
+
+
+class _Likely:
+    """What the linear model says of one card."""
+
+    def __init__(self, model: linear.LinearModel, document: linear.Document) -> None:
+        self._model = model
+        self._document = document
+        enough = sum(word in model.word_index for word in document.words) >= _ENOUGH_WORDS
+        self._found = model.probabilities(document) if enough else {}
+
+    def speaks_for(self, field: Field) -> bool:
+        """Whether the model was trained on this very field and the card says enough for it."""
+        return field.name in self._found and field.name in _packaged() and _packaged()[field.name] == _shape(field)
+
+    def value(self, field: Field, evidence: scoring.Evidence, stripped: StrippedText) -> FieldValue:
+        """The likeliest value with its proof; `not_stated` where even that is unlikely."""
+        ranked = sorted(self._found[field.name].items(), key=lambda pair: (-pair[1], pair[0]))
+        slug, probability = ranked[0]
+        if field.kind == "flag":
+            value: Value = slug == "true"
+        elif probability < _LEAST:
+            return _nothing(field, slug)
+        elif field.kind == "one":
+            value = slug
+        else:
+            also = [s for s, p in ranked[1:_MOST_OF_LIST] if p >= _ALSO_STAGE * probability and s not in field.alone]
+            value = (slug, *also) if slug not in field.alone else (slug,)
+        confidence = round(probability, 3)
+        if slug in ABSTENTIONS:
+            return FieldValue(value, confidence=confidence)
+        place = evidence.spans.get(slug) or self._model.telling(self._document, field.name, slug)
+        quote = _quote(stripped, place) if place else (None, False, None, None)
+        return FieldValue(value, *quote, confidence=confidence)
+
+
+@lru_cache(maxsize=1)
+def _packaged() -> dict[str, tuple[str, tuple[str, ...]]]:
+    return {field.name: _shape(field) for field in load()}
+
+
+def _shape(field: Field) -> tuple[str, tuple[str, ...]]:
+    return field.kind, field.names
 
 
 def _slugs(field: Field, evidence: scoring.Evidence, stripped: StrippedText) -> FieldValue:

@@ -16,7 +16,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT.parent / "shared" / "corpus"
 
-_FROM_OUTSIDE = ("CO_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN", "HF_ENDPOINT", "CO_API_URL", "ANTHROPIC_BASE_URL")
+_FROM_OUTSIDE = (
+    "CO_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "HF_TOKEN", "HF_ENDPOINT", "CO_API_URL", "ANTHROPIC_BASE_URL",
+)  # fmt: skip
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 DIMENSIONS = 256
 RIDGE = 1.0
 IDF_POWER = 1.15
-SHARPEN = 15.0
-"""How much further than others the directions go that tell subjects and tasks apart; see `sharpened`."""
-
 Matrix = NDArray[np.float64]
 
 
@@ -71,27 +68,6 @@ def fitted(x: Any, targets: Matrix, prior: Matrix, weights: Matrix) -> Matrix:
     correction = linalg.cho_solve(linalg.cho_factor(gram, overwrite_a=True), targets - scale * first)
     rows: Matrix = (scale * prior + weighted.T @ correction) * weights[:, None]
     return rows
-
-
-def sharpened(rows: Matrix, x: Any, labellings: Sequence[Sequence[str]]) -> Matrix:
-    """`rows`, stretched along the directions that tell the labels of the texts `x` apart.
-
-    For each labelling a linear map onto its classes is fitted; the metric is the identity plus the mean square of
-    these maps, and its symmetric square root is applied.
-    """
-    vectors = x @ rows
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    vectors -= vectors.mean(0)
-    inner = vectors.T @ vectors + 10 * np.eye(DIMENSIONS)
-    metric = np.zeros((DIMENSIONS, DIMENSIONS))
-    for labels in labellings:
-        classes = sorted(set(labels))
-        wanted = np.array([[label == each for each in classes] for label in labels], np.float64)
-        onto = np.linalg.solve(inner, vectors.T @ (wanted - wanted.mean(0)))
-        metric += onto @ onto.T
-    values, basis = np.linalg.eigh(np.eye(DIMENSIONS) + SHARPEN * metric / np.trace(metric))
-    stretched: Matrix = rows @ (basis * np.sqrt(values)) @ basis.T
-    return stretched
 
 
 def quantized(rows: Matrix) -> tuple[NDArray[np.int8], NDArray[np.uint16]]:

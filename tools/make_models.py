@@ -1,4 +1,7 @@
-"""Make the linear model of the fields: `python tools/make_models.py --corpus FOLDER`, from the repository's root.
+"""Make the small models: `python tools/make_models.py --corpus FOLDER`, from the repository's root.
+
+They are the linear model of the fields (taxonomy/linear.npz) and the weights by which a card's sentences are chosen as
+its summary (taxonomy/summary.json).
 
 Needs nothing besides hfmap's own dependencies and takes about a minute. Everything is fitted on the reference labels
 of the corpus: the summaries of its rows and the texts of its labelled cards. `benchmarks/keyless.py` measures by
@@ -9,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -17,8 +21,9 @@ from typing import Any
 
 import keyless_data as data
 import numpy as np
+from keyless_summaries import fit_summary_weights
 
-from taxonomy import linear, scoring
+from taxonomy import extractive, linear, scoring
 from taxonomy.cardtext import strip
 from taxonomy.linear import Document, LinearModel, document
 from taxonomy.model import load as load_taxonomy
@@ -40,6 +45,9 @@ FIELDS = {
     "is_benchmark": "benchmark",
 }
 """The taxonomy's fields that have reference labels, and the attribute of `Example` that holds each."""
+
+OWN_RULES = frozenset({"format_convention"})
+"""Fields that see the rules' scores of no other field: which columns a record has is told by nothing else."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,7 @@ def seen(title: str, tags: tuple[str, ...], text: str) -> Document:
 
 def train(examples: Sequence[Example]) -> LinearModel:
     """Fit one multinomial logistic regression a field, all over the same words; int8 weights."""
+    from scipy import sparse
     from sklearn.linear_model import LogisticRegression
 
     words, idf = vocabulary(examples)
@@ -95,7 +104,9 @@ def train(examples: Sequence[Example]) -> LinearModel:
         kept = [index for index, label in enumerate(labels) if label]
         model = LogisticRegression(C=STRENGTH, max_iter=400)
         weights = [examples[index].weight for index in kept]
-        model.fit(x[kept], [labels[index] for index in kept], sample_weight=weights)
+        seen = [name not in OWN_RULES or rule.startswith(f"{name}=") for rule in rules]
+        masked = x @ sparse.diags([1.0] * len(words) + [float(see) for see in seen])
+        model.fit(masked[kept], [labels[index] for index in kept], sample_weight=weights)
         coefficients, bias = model.coef_, model.intercept_
         if len(model.classes_) == 2:  # scikit-learn keeps one row of two
             coefficients, bias = np.vstack([-coefficients, coefficients]) / 2, np.array([-bias[0], bias[0]]) / 2
@@ -156,14 +167,17 @@ def main() -> None:
     """Read the corpus, fit, write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--corpus", type=Path, default=Path("../shared/corpus"), help="folder of cards and rows")
-    parser.add_argument("--out", type=Path, default=linear.WEIGHTS, help="file to write")
+    parser.add_argument("--out", type=Path, default=linear.WEIGHTS.parent, help="folder to write to")
     arguments = parser.parse_args()
     cards = [card for card in data.read_cards(arguments.corpus) if card.labels]
     rows = data.read_rows(arguments.corpus)
     examples = everything(rows, cards)
     model = train(examples)
-    size = write(model, arguments.out)
-    print(f"{arguments.out}: {len(examples):,} examples, {len(model.word_names):,} words, {size / 1e6:.2f} MB")
+    size = write(model, arguments.out / linear.WEIGHTS.name)
+    print(f"fields: {len(examples):,} examples, {len(model.word_names):,} words, {size / 1e6:.2f} MB")
+    weights = fit_summary_weights(cards)
+    (arguments.out / extractive.WEIGHTS.name).write_text(json.dumps(weights, indent=2) + "\n", encoding="utf-8")
+    print(f"summaries: {len(cards)} cards, {len(weights)} weights")
 
 
 def everything(rows: Sequence[data.Row], cards: Sequence[data.Card]) -> list[Example]:

@@ -45,7 +45,7 @@ def main() -> None:
     rows = data.apart(data.read_rows(arguments.corpus), [card for card in everything if card.labels])
     texts = [row.labels.summary for row in rows] + training_texts(cards)
     print(f"{len(texts):,} texts: {len(cards)} cards, {len(rows):,} summaries", flush=True)
-    made = make(asked(texts, arguments.vectors), texts, rows)
+    made = make(asked(texts, arguments.vectors), texts)
     write(arguments.out, *made, counted={"cards": len(cards), "rows": len(rows), "texts": len(texts)})
 
 
@@ -103,8 +103,8 @@ def asked(texts: Sequence[str], kept: Path | None) -> Lesson:
     return Lesson(np.array([known[name] for name in names]), alone, pieces)
 
 
-def make(lesson: Lesson, texts: Sequence[str], rows: Sequence[data.Row]) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """The word pieces, their int8 rows and scales. `texts` begin with the summaries of `rows`."""
+def make(lesson: Lesson, texts: Sequence[str]) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The word pieces, their int8 rows and scales. No label is used."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     from engine.providers.static import tokenizer_of
@@ -115,12 +115,6 @@ def make(lesson: Lesson, texts: Sequence[str], rows: Sequence[data.Row]) -> tupl
     x = fit.counts(tokenizer_of(pieces), texts, len(pieces))
     weights = fit.piece_weights(x, pieces, ENGLISH_STOP_WORDS)
     table = fit.fitted(x, (lesson.vectors - mean) @ directions, (alone - alone.mean(0)) @ directions, weights)
-    labellings = [
-        [row.labels.subject for row in rows],
-        [row.task for row in rows],
-        [row.labels.format for row in rows],
-    ]
-    table = fit.sharpened(table, x[: len(rows)], labellings)
     return pieces, *fit.quantized(table)
 
 

@@ -21,6 +21,8 @@ COMMANDS = {
     "show": "engine.cli.show:show",
     "search": "engine.cli.search:search",
     "related": "engine.cli.search:related",
+    "override": "engine.cli.override:override",
+    "review": "engine.cli.review:review",
     "doctor": "engine.cli.doctor:doctor",
 }
 

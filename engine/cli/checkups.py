@@ -11,7 +11,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from engine.cli.text import plain, size
-from engine.config import Secrets, Settings
+from engine.config import Secrets, Settings, split_provider
 from engine.errors import HfmapError
 from engine.store.connection import open_readonly
 
@@ -35,6 +35,7 @@ def keys(secrets: Secrets) -> list[Check]:
         ("CO_API_KEY", secrets.cohere, "embeddings by Cohere"),
         ("ANTHROPIC_API_KEY", secrets.anthropic, "fields, summaries and topic names by Claude"),
         ("HF_TOKEN", secrets.hub, "more requests to the Hub, and gated cards you may read"),
+        ("OPENAI_API_KEY", secrets.openai, "servers named as openai:URL, where they want a key"),
     )
     return [
         Check("key", "ok" if key else "note", f"{name} is {'set' if key else 'not set'} ({use})")
@@ -65,6 +66,10 @@ def endpoints(settings: Settings, secrets: Secrets, *, offline: bool) -> list[Ch
         used.append(("Cohere", secrets.endpoints.cohere))
     if secrets.anthropic and settings.llm in {"auto", "anthropic"}:
         used.append(("Anthropic", secrets.endpoints.anthropic))
+    for name, choice in (("Embedder", settings.embedder), ("LLM", settings.llm)):
+        kind, url = split_provider(choice)
+        if kind == "openai":
+            used.append((name, url))
     if offline:
         return [Check("service", "note", f"{name} at {_shown(url)}: not tried") for name, url in used]
     return [_reach(name, url) for name, url in used]

@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.config import Secrets, Settings
+from engine.config import Secrets, Settings, split_provider
+from engine.errors import UsageError
 from engine.pipeline.cards import WORKERS
 from engine.pipeline.sync import MODEL_CALLS
 from engine.providers.base import Completer, Embedder
@@ -28,24 +29,41 @@ async def providers(settings: Settings, secrets: Secrets) -> AsyncIterator[Provi
 
     Raises:
         KeyRefusedError: a provider is asked for by name and its key is not set.
+        UsageError: a provider needs a package that is not installed, or cannot do what is asked of it.
     """
     async with AsyncExitStack() as stack:
         embedder = _embedder(settings, secrets)
         stack.push_async_callback(embedder.aclose)
+        if settings.batch and settings.llm_in_use(secrets) != "anthropic":
+            raise UsageError(
+                f"batch (from {settings.origin('batch')}) needs Anthropic, but the language model is "
+                f"{settings.llm_in_use(secrets)}.",
+                hint="export ANTHROPIC_API_KEY=…, or leave --batch out.",
+            )
         model = extraction_model(settings, secrets)
         if model is None:
             yield Providers(embedder, None)
             return
-        chosen = completer(secrets, model, settings.timeout)
+        chosen = completer(settings, secrets, model)
         stack.push_async_callback(chosen.aclose)
         yield Providers(embedder, chosen)
 
 
 def _embedder(settings: Settings, secrets: Secrets) -> Embedder:
-    if settings.embedder_in_use(secrets) == "cohere":
+    kind, rest = split_provider(settings.embedder_in_use(secrets))
+    if kind == "cohere":
         from engine.providers.cohere import CohereEmbedder
 
         return CohereEmbedder(secrets.cohere or "", base_url=secrets.endpoints.cohere, timeout=settings.timeout)
+    if kind == "openai":
+        from engine.providers.openai import OpenAIEmbedder
+
+        model = settings.embed_model or ""
+        return OpenAIEmbedder(rest, secrets.openai, model=model, connections=1, timeout=settings.timeout)
+    if kind == "model2vec":
+        from engine.providers.model2vec import Model2VecEmbedder
+
+        return Model2VecEmbedder(rest)
     from engine.providers.local import LocalEmbedder
 
     return LocalEmbedder()
@@ -57,8 +75,9 @@ def extraction_model(settings: Settings, secrets: Secrets) -> str | None:
     Raises:
         KeyRefusedError: a provider is asked for by name and its key is not set.
     """
-    if settings.llm_in_use(secrets) != "anthropic":
-        return None
+    kind, _ = split_provider(settings.llm_in_use(secrets))
+    if kind != "anthropic":
+        return settings.model if kind == "openai" else None
     from engine.providers.anthropic import EXTRACTION_MODEL
 
     return settings.model or EXTRACTION_MODEL
@@ -70,15 +89,25 @@ def naming_model(settings: Settings, secrets: Secrets) -> str | None:
     Raises:
         KeyRefusedError: a provider is asked for by name and its key is not set.
     """
-    if settings.llm_in_use(secrets) != "anthropic":
-        return None
+    kind, _ = split_provider(settings.llm_in_use(secrets))
+    if kind != "anthropic":
+        return settings.model if kind == "openai" else None
     from engine.providers.anthropic import NAMING_MODEL
 
     return settings.model or NAMING_MODEL
 
 
-def completer(secrets: Secrets, model: str, timeout: float | None = None) -> Completer:
-    """Make the client of the language model's provider, for one of its models; `timeout` in seconds a request."""
+def completer(settings: Settings, secrets: Secrets, model: str) -> Completer:
+    """Make the client of the language model's provider, for one of its models.
+
+    Raises:
+        UsageError: it needs a package that is not installed.
+    """
+    kind, url = split_provider(settings.llm_in_use(secrets))
+    if kind == "openai":
+        from engine.providers.openai import OpenAICompleter
+
+        return OpenAICompleter(url, secrets.openai, model=model, connections=MODEL_CALLS, timeout=settings.timeout)
     from engine.providers.anthropic import AnthropicCompleter
 
     return AnthropicCompleter(
@@ -86,7 +115,7 @@ def completer(secrets: Secrets, model: str, timeout: float | None = None) -> Com
         base_url=secrets.endpoints.anthropic,
         model=model,
         connections=MODEL_CALLS,
-        timeout=timeout,
+        timeout=settings.timeout,
     )
 
 

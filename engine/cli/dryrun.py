@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 ASK_ABOVE = 1.0
 """US dollars that a run may cost without being asked about."""
 
+PAID = frozenset({"cohere", "anthropic"})
+"""Providers, as settings name them, that cost money."""
+
 TOPICS_PER_POINT = 235 / 5000
 """Topics, and so naming calls, for each dataset on the map: 217 to 235 were counted at 5,000."""
 
@@ -58,7 +61,7 @@ def confirm_cost(settings: Settings, secrets: Secrets, output: Output) -> bool:
     """
     used = (settings.embedder_in_use(secrets), settings.llm_in_use(secrets))
     bounded = settings.budget is not None and settings.budget <= ASK_ABOVE
-    if settings.yes or bounded or not output.interactive or all(name == "local" for name in used):
+    if settings.yes or bounded or not output.interactive or PAID.isdisjoint(used):
         return True
     output.say("Looking up what is due …")
     try:
@@ -112,6 +115,7 @@ async def _foresee(settings: Settings, secrets: Secrets) -> Estimate:
             completer=kit.completer,
             taxonomy=taxonomy,
             specs=Sync(plan, Bus()).specs(),
+            batch=settings.batch,
             namer=namer,
             naming_calls=None if namer is None else naming_calls(settings.db),
         )
@@ -180,7 +184,11 @@ def _print(output: Output, settings: Settings, found: Estimate) -> None:
     if any(stage.unread for stage in found.stages):
         most = " at most"
         line("perhaps: only if cards that are still to be read turn out new or changed, and long enough")
-    known = "" if found.usd_due == found.usd else f", of it {dollars(found.usd_due)} for what is known to be due"
+    known = ""
+    if found.usd_due != found.usd:
+        known = (
+            f", of it {dollars(found.usd_due)} for what is known to be due" if found.usd_due else ", none of it sure"
+        )
     if not found.usd:
         line("cost: nothing")
         return

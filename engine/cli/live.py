@@ -81,6 +81,8 @@ def _row(name: str, stage: StageTally, now: float) -> tuple[str, str, str, str, 
         notes.append(f"{stage.retries:,} {'retry' if stage.retries == 1 else 'retries'}")
     if stage.failed:
         notes.append(f"{stage.failed:,} failed")
+    if stage.note:
+        notes.append(stage.note)
     share = stage.over / stage.total if stage.total else float(stage.closed)
     return name, _bar(share), count, f"{rate:,.1f}/s" if rate else "", left, ", ".join(notes)
 

@@ -57,7 +57,7 @@ def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spen
     model = naming_model(settings, secrets)
     naming = None
     if model is not None:
-        connect = partial(completer, secrets, model)
+        connect = partial(completer, settings, secrets, model)
         naming = Naming(model, connect, settings.db, run_id, bus, settings.budget, spent)
     with open_passes(settings.db) as conn:
         placed = layout.ensure(conn, run_id=run_id, emit=bus)

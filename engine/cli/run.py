@@ -131,6 +131,7 @@ async def _sync(settings: Settings, secrets: Secrets, run_id: int, taxonomy: Tax
             completer=kit.completer,
             taxonomy=taxonomy,
             budget=settings.budget,
+            batch=settings.batch,
         )
         sync = Sync(plan, bus)
         with open_passes(settings.db) as conn:

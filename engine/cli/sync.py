@@ -11,7 +11,17 @@ import click
 
 from engine.cli.output import Mode, Output
 from engine.cli.progress import Progress
-from engine.config import EMBEDDERS, LLMS, RANKS, Secrets, Settings, load_secrets, load_settings
+from engine.config import (
+    EMBEDDERS,
+    LLMS,
+    OPEN_EMBEDDERS,
+    OPEN_LLMS,
+    RANKS,
+    Secrets,
+    Settings,
+    load_secrets,
+    load_settings,
+)
 from engine.errors import EXIT_DONE, UsageError
 from engine.events import Bus
 
@@ -27,8 +37,11 @@ def _flag(name: str, text: str) -> Callable[[F], F]:
 _SHARED = (
     click.option("--db", metavar="PATH", help="The database. [default: hfmap.sqlite]"),
     click.option("--out", metavar="DIR", help="Where the page goes. [default: site]"),
-    click.option("--embedder", metavar="NAME", help=f"{', '.join(EMBEDDERS)}. [default: auto]"),
-    click.option("--llm", metavar="NAME", help=f"{', '.join(LLMS)}. [default: auto]"),
+    click.option(
+        "--embedder", metavar="NAME", help=f"{', '.join((*EMBEDDERS, *OPEN_EMBEDDERS.values()))}. [default: auto]"
+    ),
+    click.option("--embed-model", metavar="ID", help="The embedding model of an openai:URL."),
+    click.option("--llm", metavar="NAME", help=f"{', '.join((*LLMS, *OPEN_LLMS.values()))}. [default: auto]"),
     click.option("--model", metavar="ID", help="Another model of the language model's provider."),
     click.option("--budget", metavar="USD", help="Stop before more than this is spent."),
     _flag("--yes", "Do not ask before a run that costs over $1."),
@@ -50,6 +63,7 @@ def _shared(function: F) -> F:
 @click.option("--rank", metavar="SIGNAL", help=f"{', '.join(RANKS)}. [default: likes]")
 @_flag("--refresh", "Ask for every card again.")
 @_flag("--retry-failed", "Try again what was given up after failing in several runs.")
+@_flag("--batch", "Ask Anthropic in batches: half the price, an answer within hours.")
 @_flag("--no-map", "Enrich only; draw no map.")
 @_flag("--dry-run", "Show what is due and what it would cost, and do nothing.")
 @_shared

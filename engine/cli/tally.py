@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from engine.cli.text import duration, plain
 from engine.events import (
+    BatchChanged,
     CallFinished,
     CallRetried,
     Event,
@@ -53,6 +54,7 @@ class StageTally:
     closed: bool = False
     started: float | None = None
     ended: float | None = None
+    batched: int = 0
     is_pass: bool = False
     note: str | None = None
     announce: int = _STEPS[0]
@@ -105,7 +107,7 @@ class Tally:
         """Calls that wait for a rate limit just now."""
         return sum(stage.waiting for stage in self.stages.values())
 
-    def count(self, event: Event) -> str | None:
+    def count(self, event: Event) -> str | None:  # noqa: PLR0911 - one a kind of event
         """Count an event; return a line where it changes the state of a stage, else None."""
         match event:
             case ItemDone(stage=name):
@@ -128,6 +130,8 @@ class Tally:
             case CallFinished(usd=usd):
                 self.usd += usd
                 return None
+            case BatchChanged():
+                return self._batch(event)
             case PassStarted(stage=name):
                 stage = self.stages[name]
                 stage.is_pass, stage.started, stage.ended = True, time.monotonic(), None
@@ -180,6 +184,17 @@ class Tally:
         if not limited and stage.retries - stage.limited == 1:
             return f"{NAMES[name]}: trying again in {wait:.1f} s ({plain(reason)})"
         return None
+
+    def _batch(self, event: BatchChanged) -> str:
+        stage = self.stages[event.stage]
+        stage.batched += event.requests if event.state == "submitted" else -event.requests
+        stage.note = f"{stage.batched:,} in batches" if stage.batched > 0 else None
+        what = {
+            "submitted": "sent; answered within minutes or hours, also while hfmap does not run",
+            "ended": "taken",
+            "lost": "no longer known to the service; its questions are asked one by one",
+        }[event.state]
+        return f"{NAMES[event.stage]}: batch of {event.requests:,} {what}"
 
     def _pass_over(self, event: PassFinished) -> str:
         stage = self.stages[event.stage]

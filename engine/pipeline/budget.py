@@ -44,6 +44,13 @@ class Budget:
         # A service may count more tokens than can be foreseen from the text; what it did once it may do again.
         self._overrun = 1.0
 
+    @property
+    def room(self) -> float | None:
+        """What a call may cost at most to be made at once, in US dollars; None where there is no limit."""
+        if self.limit is None:
+            return None
+        return max(0.0, self.limit - self.spent - self._lost - self._reserved) / self._overrun * (1 - 1e-9)
+
     @asynccontextmanager
     async def reserve(self, usd: float) -> AsyncIterator[Reservation]:
         """Hold room for a call that costs at most `usd`.

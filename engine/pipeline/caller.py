@@ -143,18 +143,26 @@ class Caller:
         return isinstance(error, TransientError) and self.breaker.fatal is None
 
     async def _once(self, ask: Callable[[], Awaitable[T]]) -> T:
-        # Waiting for the pace comes first: a caller that waits must not hold one of the places.
-        await self._pacer.wait()
-        async with self._at_once:
-            self.breaker.check()
-            started = anyio.current_time()
-            try:
-                answer = await ask()
-            except HfmapError as error:
-                self.breaker.failed(error)
-                if isinstance(error, TransientError) and error.limited:
-                    await self._pacer.refused(started)
-                raise
+        while True:
+            # Waiting for the pace comes first: a caller that waits must not hold one of the places.
+            unpaced = self._pacer.rate is None
+            await self._pacer.wait()
+            async with self._at_once:
+                if unpaced and self._pacer.rate is not None:
+                    # A pace was set while this one queued for its place: it would start as one of a herd.
+                    continue
+                return await self._place_held(ask)
+
+    async def _place_held(self, ask: Callable[[], Awaitable[T]]) -> T:
+        self.breaker.check()
+        started = anyio.current_time()
+        try:
+            answer = await ask()
+        except HfmapError as error:
+            self.breaker.failed(error)
+            if isinstance(error, TransientError) and error.limited:
+                await self._pacer.refused(started)
+            raise
         self.breaker.succeeded()
         await self._pacer.succeeded()
         return answer

@@ -68,7 +68,7 @@ class Intake:
                             await send.send(candidate)
         finally:
             self.context.bus(StageClosed("card"))
-        await Aftermath(self.context).settle(exhausted=self.context.counts["listed"] < limit)
+        await Aftermath(self.context).settle(limit=limit)
         await self.context.writer.write(
             *membership_settled(self.context.run_id), *membership_changes(self.context.run_id)
         )

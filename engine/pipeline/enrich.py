@@ -84,6 +84,10 @@ class Stage(ABC):
         self._receive: MemoryObjectReceiveStream[Work]
         self._send, self._receive = anyio.create_memory_object_stream[Work](QUEUE)
 
+    async def prepare(self) -> None:
+        """Look up what earlier runs have left; called once, before cards are put."""
+        return
+
     @abstractmethod
     def start(self, tasks: TaskGroup) -> None:
         """Start the tasks."""

@@ -62,6 +62,20 @@ class Enricher(Protocol):
         """
 
 
+class ModelEnricher(Enricher, Protocol):
+    """One that asks a model, in two steps: the question, which may be sent in a batch, and what becomes of the answer."""
+
+    def question(self, work: Work) -> Prompt:
+        """Return what is asked about a card."""
+
+    async def accept(self, work: Work, answer: str, call_id: int | None, service: Service) -> Enriched:
+        """Make of an answer what is stored; one that is no good is asked for again through `service`.
+
+        Raises:
+            HfmapError: it could not be done.
+        """
+
+
 def digest(text: str) -> str:
     """Name a prompt in a specification."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -117,12 +131,19 @@ class ModelExtractor:
 
     async def enrich(self, work: Work, service: Service) -> Enriched:
         """Extract the fields of one card; see `Enricher`."""
+        answer, call_id = await self._call(self.question(work), service)
+        return await self.accept(work, answer, call_id, service)
+
+    def question(self, work: Work) -> Prompt:
+        """Return what is asked about a card; see `ModelEnricher`."""
+        return Prompt(self._system, prompt.card_message(work.card.text[:EXTRACT_CHARS]), EXTRACT_TOKENS, self._schema)
+
+    async def accept(self, work: Work, answer: str, call_id: int | None, service: Service) -> Enriched:
+        """Read the fields out of an answer; see `ModelEnricher`."""
         sent = work.card.text[:EXTRACT_CHARS]
-        question = Prompt(self._system, prompt.card_message(sent), EXTRACT_TOKENS, self._schema)
-        answer, call_id = await self._call(question, service)
         parsed = parse_extraction(answer, self._taxonomy, sent)
         if parsed.problems:
-            parsed, call_id = await self._repair(question, answer, parsed, sent, service)
+            parsed, call_id = await self._repair(self.question(work), answer, parsed, sent, service)
         return Enriched(call_id, fields=field_rows(parsed.values, work.offset))
 
     async def _repair(
@@ -155,9 +176,9 @@ class ModelExtractor:
 class ModelSummarizer:
     """Asks a model for the one-line summary; asks once more if it breaks the rules, then trims."""
 
-    def __init__(self, completer: Completer) -> None:
+    def __init__(self, completer: Completer, system: str | None = None) -> None:
         self._completer = completer
-        self._system = prompt.summary_system()
+        self._system = system or prompt.summary_system()
         self._schema = prompt.summary_schema()
         self.spec = Spec(
             "summarize",
@@ -168,10 +189,15 @@ class ModelSummarizer:
 
     async def enrich(self, work: Work, service: Service) -> Enriched:
         """Summarize one card; see `Enricher`."""
-        question = Prompt(
-            self._system, prompt.card_message(work.card.text[:SUMMARIZE_CHARS]), SUMMARY_TOKENS, self._schema
-        )
-        answer, call_id = await self._call(question, service)
+        answer, call_id = await self._call(self.question(work), service)
+        return await self.accept(work, answer, call_id, service)
+
+    def question(self, work: Work) -> Prompt:
+        """Return what is asked about a card; see `ModelEnricher`."""
+        return Prompt(self._system, prompt.card_message(work.card.text[:SUMMARIZE_CHARS]), SUMMARY_TOKENS, self._schema)
+
+    async def accept(self, work: Work, answer: str, call_id: int | None, service: Service) -> Enriched:
+        """Read the summary out of an answer; see `ModelEnricher`."""
         text, problem = parse_summary(answer)
         if problem is not None:
             again = Prompt(
@@ -179,7 +205,7 @@ class ModelSummarizer:
                 prompt.summary_repair_message(problem),
                 SUMMARY_TOKENS,
                 self._schema,
-                earlier=(question.user, answer if answer.strip() else "(empty)"),
+                earlier=(self.question(work).user, answer if answer.strip() else "(empty)"),
             )
             repaired, call_id = await self._call(again, service)
             second, still = parse_summary(repaired)

@@ -54,6 +54,8 @@ _IN_FORCE = "SELECT s.spec_hash FROM current_spec cs JOIN spec s USING (spec_id)
 class Scope:
     """What a sync with the present settings covers. `specs` are those of embed, extract and summarize.
 
+    `batch`: extraction and summaries are asked for in batches, at the price of batches.
+
     `naming_calls` counts the calls that name topics, from the datasets on the map and how many of them will have come,
     changed or gone; None, like `namer`, where no map is drawn or no model names.
     """
@@ -68,6 +70,7 @@ class Scope:
     completer: Completer | None
     taxonomy: Taxonomy
     specs: Sequence[Spec]
+    batch: bool = False
     namer: str | None = None
     naming_calls: Callable[[int, int], int] | None = None
 
@@ -245,13 +248,14 @@ def _stage(scope: Scope, spec: Spec, due: _Due, unread: int, bodies: dict[str, s
     known = kind.usage([tokens(_sent(scope, spec, bodies.get(h, ""))) for h in due.texts], ledger)
     usage = known + kind.unread(unread, ledger, after=len(due.texts))
     price = price_of(spec.model)
-    at_once = scope.embedder.batch_size if spec.stage == "embed" else 1
+    embeds = spec.stage == "embed"
+    batched = scope.batch and not embeds
     return replace(
         bare,
-        calls=ceil((len(due.texts) + unread) / at_once),
+        calls=ceil((len(due.texts) + unread) / (scope.embedder.batch_size if embeds else 1)),
         usage=usage,
-        usd=price.usd(usage),
-        usd_due=price.usd(known),
+        usd=price.usd(usage, batched=batched),
+        usd_due=price.usd(known, batched=batched),
         priced=spec.model in PRICES,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 
+from engine.errors import SourceError
 from engine.events import ItemDone, StageClosed, StageGrew
 from engine.pipeline.candidate import Candidate, IntakeContext
 from engine.pipeline.describe import describe
@@ -57,6 +58,11 @@ class Listing:
                 self._context.bus(ItemDone("list", row.repo_id))
             yield candidates
         self._context.bus(StageClosed("list"))
+        if not seen:
+            # Taken at its word, an empty listing would clear the map.
+            raise SourceError(
+                f"The listing of {self._source.name} is empty.", hint="Run again later; the map stays as it is."
+            )
 
     async def _follow_renames(self, entries: Sequence[Entry]) -> None:
         """Give rows their repositories' new ids.

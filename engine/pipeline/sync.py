@@ -17,6 +17,7 @@ import anyio
 
 from engine.errors import HfmapError
 from engine.events import Bus, Notice
+from engine.pipeline.batch import BatchStage
 from engine.pipeline.budget import Budget
 from engine.pipeline.caller import Caller
 from engine.pipeline.candidate import IntakeContext
@@ -33,10 +34,12 @@ from engine.pipeline.membership import Membership
 from engine.pipeline.service import Ledger, Service
 from engine.pipeline.work import work_for
 from engine.providers.base import Completer, Embedder
+from engine.providers.batches import batches_of
 from engine.providers.prices import price_of
 from engine.sources.base import CardFetcher, Source
 from engine.sources.card import Card, parse_card
-from engine.store.connection import open_async
+from engine.store.batches import BatchReader
+from engine.store.concurrent import open_async
 from engine.store.history import remember, result_changes
 from engine.store.reads import Reader
 from engine.store.records import ResultStage, admitted
@@ -63,6 +66,9 @@ class Plan:
     completer: Completer | None
     taxonomy: Taxonomy
     budget: float | None
+    batch: bool = False
+    summary_prompt: str | None = None
+    """Another system prompt for summaries than the packaged one."""
 
 
 @dataclass(slots=True)
@@ -89,7 +95,7 @@ class Sync:
         embedder = plan.embedder
         self._embed_spec = Spec("embed", embedder.provider, embedder.model, dict(embedder.parameters))
         self._enrichers: tuple[Enricher, Enricher] = (
-            (ModelExtractor(plan.completer, plan.taxonomy), ModelSummarizer(plan.completer))
+            (ModelExtractor(plan.completer, plan.taxonomy), ModelSummarizer(plan.completer, plan.summary_prompt))
             if plan.completer is not None
             else (RulesExtractor(plan.taxonomy), RulesSummarizer())
         )
@@ -121,11 +127,13 @@ class Sync:
         ):
             writer, reader = Writer(writing), Reader(reading)
             await remember(writing)
+            # Embedders that learn it from their first answer are told what it has to agree with.
+            plan.embedder.dimensions = plan.embedder.dimensions or await reader.dimensions(spec_ids["embed"])
             await outer.start(writer.run)
             try:
                 ledger = Ledger(plan.run_id, ids, writer, self._bus)
                 context = StageContext(plan.run_id, ids, writer, self._bus, self._stopping)
-                self._stages = self._make_stages(ledger, budget, context, spec_ids)
+                self._stages = self._make_stages(ledger, budget, context, spec_ids, BatchReader(reading))
                 result.stages = [stage.state for stage in self._stages.values()]
                 caller = Caller("the Hub", at_once=anyio.CapacityLimiter(WORKERS), bus=self._bus, stage="card")
                 intake = Intake(
@@ -147,6 +155,8 @@ class Sync:
 
     async def _flow(self, intake: Intake, result: SyncResult) -> None:
         plan, started = self._plan, time.monotonic()
+        for stage in self._stages.values():
+            await stage.prepare()
         async with anyio.create_task_group() as tasks:
             for stage in self._stages.values():
                 stage.start(tasks)
@@ -177,28 +187,36 @@ class Sync:
         return [self._embed_spec, *(enricher.spec for enricher in self._enrichers)]
 
     def _make_stages(
-        self, ledger: Ledger, budget: Budget, context: StageContext, spec_ids: dict[ResultStage, int]
-    ) -> dict[ResultStage, Stage]:
+        self, ledger: Ledger, budget: Budget, context: StageContext, spec_ids: dict[ResultStage, int],
+        reader: BatchReader,
+    ) -> dict[ResultStage, Stage]:  # fmt: skip
         plan = self._plan
         embedding = self._service(plan.embedder, anyio.CapacityLimiter(1), ledger, budget, "embed")
         completing = self._service(plan.completer, anyio.CapacityLimiter(MODEL_CALLS), ledger, budget, "extract")
         state = StageState("embed", self._embed_spec, spec_ids["embed"])
         stages: dict[ResultStage, Stage] = {"embed": EmbedStage(state, context, embedding, plan.embedder)}
+        batches = batches_of(plan.completer)
         for enricher in self._enrichers:
             state = StageState(enricher.spec.stage, enricher.spec, spec_ids[enricher.spec.stage])
             workers = MODEL_CALLS if plan.completer is not None else 1
-            stages[state.stage] = CardStage(state, context, completing, enricher, workers)
+            if isinstance(enricher, (ModelExtractor, ModelSummarizer)) and batches is not None:
+                stages[state.stage] = BatchStage(
+                    state, context, completing, enricher, workers, batches=batches, reader=reader, sending=plan.batch
+                )
+            else:
+                stages[state.stage] = CardStage(state, context, completing, enricher, workers)
         return stages
 
     def _service(
         self, provider: Embedder | Completer | None, at_once: anyio.CapacityLimiter, ledger: Ledger, budget: Budget,
         stage: ResultStage,
     ) -> Service:  # fmt: skip
-        if provider is None or not provider.paid:
+        if provider is None or not provider.remote:
             name, model = (provider.provider, provider.model) if provider else ("local", "rules")
             return Service(name, model, price_of(model, paid=False), budget, ledger, None)
         caller = Caller(provider.provider, at_once=at_once, bus=self._bus, stage=stage)
-        return Service(provider.provider, provider.model, price_of(provider.model), budget, ledger, caller)
+        price = price_of(provider.model, paid=provider.paid)
+        return Service(provider.provider, provider.model, price, budget, ledger, caller)
 
 
 def first_error(errors: BaseExceptionGroup[HfmapError]) -> HfmapError:

@@ -12,27 +12,36 @@ from engine.store.history import deleted, moved, renamed
 from engine.store.reads import Unlisted
 
 
+MOST_DELETED = 100
+MOST_DELETED_SHARE = 0.1
+"""More than so many, and than this share of the listing, do not vanish between two runs: they are asked for."""
+
+
 class Aftermath:
     """Tells deleted and renamed datasets from those that have only fallen in rank."""
 
     def __init__(self, context: IntakeContext) -> None:
         self._context = context
 
-    async def settle(self, *, exhausted: bool) -> None:
+    async def settle(self, *, limit: int) -> None:
         """Find out what became of the Hub's datasets that were ranked before and are not listed any more.
 
-        A listing that ended by itself holds all there is, so they are deleted. One that was cut at its limit does
-        not tell; those that were on the map are asked for, to tell a deleted or renamed one from a fallen one.
+        A listing that ended before its limit holds all there is, so they are deleted, unless they are so many that the
+        listing itself must be doubted. One that was cut at its limit does not tell; of those that were on the map and
+        ranked within it, each is asked for, to tell a deleted or renamed one from a fallen one.
         """
-        if self._context.fetcher is None:
+        context = self._context
+        if context.fetcher is None:
             return
-        gone = await self._context.reader.unlisted(self._context.run_id, members_only=not exhausted)
-        if exhausted:
+        listed = context.counts["listed"]
+        gone = await context.reader.unlisted(context.run_id)
+        if listed < limit and len(gone) <= max(MOST_DELETED, MOST_DELETED_SHARE * listed):
             await self._mark_deleted([row.dataset_id for row in gone], "the repository is not listed any more")
             return
         async with anyio.create_task_group() as tasks:
             for row in gone:
-                tasks.start_soon(self._ask, row)
+                if row.on_map and (row.rank <= listed or listed < limit):
+                    tasks.start_soon(self._ask, row)
 
     async def _ask(self, row: Unlisted) -> None:
         fetcher = self._context.fetcher

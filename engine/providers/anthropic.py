@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any
 
 from engine.errors import (
@@ -40,6 +41,7 @@ class AnthropicCompleter:
 
     provider = "anthropic"
     paid = True
+    remote = True
 
     def __init__(
         self, api_key: str, *, base_url: str, model: str, connections: int, timeout: float | None = None
@@ -52,12 +54,12 @@ class AnthropicCompleter:
         self._anthropic = anthropic
         self._unsent = (httpx2.ConnectError, httpx2.ConnectTimeout)
         self._key = api_key
-        self._timeout = timeout or TIMEOUT
-        self._client = anthropic.AsyncAnthropic(
+        self.timeout = timeout or TIMEOUT
+        self.client = anthropic.AsyncAnthropic(
             api_key=api_key,
             base_url=base_url,
             max_retries=0,  # retried in one place, engine.pipeline.caller
-            timeout=self._timeout,
+            timeout=self.timeout,
             http_client=anthropic.DefaultAsyncHttpxClient(
                 limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
                 follow_redirects=False,  # the API has none, and the key and the card are for its host alone
@@ -71,6 +73,12 @@ class AnthropicCompleter:
 
     async def complete(self, prompt: Prompt) -> Completion:
         """Answer one prompt; see `Completer`."""
+        async with self.asking(self.timeout):
+            message = await self.client.messages.create(**self.request(prompt))
+        return completion(message)
+
+    def request(self, prompt: Prompt) -> dict[str, Any]:
+        """Return a prompt as the body of a request."""
         request: dict[str, Any] = {
             "model": self.model,
             "max_tokens": prompt.max_tokens + self.headroom,
@@ -82,10 +90,19 @@ class AnthropicCompleter:
         }
         if prompt.schema is not None:
             request["output_config"] = {"format": {"type": "json_schema", "schema": dict(prompt.schema)}}
+        return request
+
+    @asynccontextmanager
+    async def asking(self, seconds: float) -> AsyncIterator[None]:
+        """Make a call inside that may take so many seconds.
+
+        Raises:
+            ProviderError: in place of the library's exceptions.
+        """
         errors = self._anthropic
         try:
-            async with within(self._timeout, "Anthropic"):
-                message = await self._client.messages.create(**request)
+            async with within(seconds, "Anthropic"):
+                yield
         except errors.APIStatusError as error:
             raise _status_error(error, self.model, self._key) from error
         except errors.APIConnectionError as error:
@@ -97,15 +114,18 @@ class AnthropicCompleter:
             raise UnansweredError(f"Anthropic's answer is not JSON: {short(error)}") from error
         except errors.AnthropicError as error:
             raise ProviderError(f"Anthropic cannot be asked: {short(error)}") from error
-        return _completion(message)
 
     async def aclose(self) -> None:
         """Close connections."""
-        await self._client.close()
+        await self.client.close()
 
 
-def _completion(message: Any) -> Completion:
-    """Read an answer whose parts may be missing or of another type: the library does not check them."""
+def completion(message: Any) -> Completion:
+    """Read an answer whose parts may be missing or of another type: the library does not check them.
+
+    Raises:
+        ProviderError: it is no answer, a refusal, or empty; `usage` says what it cost.
+    """
     content = getattr(message, "content", None)
     if not isinstance(content, list):
         # A proxy's page, or another shape of JSON.

@@ -31,10 +31,13 @@ class Embedder(Protocol):
     provider: str
     model: str
     dimensions: int
+    """Numbers of a vector; 0 while that is not known."""
     batch_size: int
     """The most texts one call may carry."""
     paid: bool
-    """Whether calls go to a service and stand in the ledger."""
+    """Whether calls cost money, by the table of prices."""
+    remote: bool
+    """Whether calls go to a service: limited, retried, and entered in the ledger."""
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -89,6 +92,7 @@ class Completer(Protocol):
     provider: str
     model: str
     paid: bool
+    remote: bool
     headroom: int
     """Tokens that the model may think before it answers, on top of a prompt's max_tokens."""
 

@@ -36,6 +36,7 @@ class CohereEmbedder:
     dimensions = DIMENSIONS
     batch_size = BATCH_SIZE
     paid = True
+    remote = True
 
     def __init__(self, api_key: str, *, base_url: str, timeout: float | None = None) -> None:
         import cohere

@@ -97,6 +97,7 @@ class StaticEmbedder:
     dimensions = DIMENSIONS
     batch_size = 96
     paid = False
+    remote = False
 
     def __init__(self, folder: Path = TABLE) -> None:
         self._folder = folder

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
-
-import aiosqlite
-import anyio
 
 from engine.errors import DatabaseTooNewError, StoreError
 from engine.store.migrations import migrate, statements
@@ -175,17 +172,3 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
         conn.execute("ROLLBACK")
         raise
     conn.execute("COMMIT")
-
-
-@asynccontextmanager
-async def open_async(path: Path) -> AsyncIterator[aiosqlite.Connection]:
-    """Open a prepared database on a thread of its own, in autocommit mode."""
-    conn = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
-    try:
-        for pragma in ("foreign_keys = ON", "synchronous = NORMAL", f"busy_timeout = {BUSY_MS}"):
-            await conn.execute(f"PRAGMA {pragma}")
-        yield conn
-    finally:
-        # Also a cancelled run waits for the connection's thread; left alone it would outlive the event loop.
-        with anyio.CancelScope(shield=True):
-            await conn.close()

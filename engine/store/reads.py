@@ -31,12 +31,13 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Unlisted:
-    """A dataset that has dropped out of the listing."""
+    """A dataset that has dropped out of the listing. `rank` is its place in the one before."""
 
     dataset_id: int
     repo_id: str
     card_etag: str | None
-    last_modified: str | None
+    rank: int
+    on_map: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +78,12 @@ class Reader:
             found.setdefault(sha, []).append((repo_id, created_at))
         return found
 
-    async def unlisted(self, run_id: int, *, members_only: bool) -> list[Unlisted]:
+    async def unlisted(self, run_id: int) -> list[Unlisted]:
         """Return the datasets of the Hub that were ranked before and that this run has not listed."""
         rows = await self._conn.execute_fetchall(
-            "SELECT dataset_id, repo_id, card_etag, last_modified FROM dataset WHERE rank IS NOT NULL "
-            "AND last_seen_run IS NOT ? AND sha IS NOT NULL AND card_status <> 'deleted' AND (on_map = 1 OR NOT ?)",
-            (run_id, members_only),
+            "SELECT dataset_id, repo_id, card_etag, rank, on_map FROM dataset WHERE rank IS NOT NULL "
+            "AND last_seen_run IS NOT ? AND sha IS NOT NULL AND card_status <> 'deleted'",
+            (run_id,),
         )
         return [Unlisted(*row) for row in rows]
 
@@ -94,6 +95,14 @@ class Reader:
             (json.dumps(list(dataset_ids)),),
         )
         return [Due(*row) for row in rows]
+
+    async def dimensions(self, spec_id: int) -> int:
+        """Return how many numbers the stored vectors of a specification have; 0 where there are none."""
+        rows = await self._conn.execute_fetchall(
+            "SELECT e.dimensions FROM result r JOIN embedding e USING (result_id) WHERE r.spec_id = ? LIMIT 1",
+            (spec_id,),
+        )
+        return int(next(iter(rows), (0,))[0])
 
     async def card_text(self, dataset_id: int) -> str:
         """Return the whole card of a dataset that has one."""

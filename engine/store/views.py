@@ -111,14 +111,14 @@ def _column(name: str, fields: dict[str, Field]) -> str:
 
 
 # The value a person gave, and the one read from the card.
-_PERSON = "FROM override w WHERE w.dataset_id = d.dataset_id AND w.field = '{}'"
-_CARD_SAYS = "FROM field_value w WHERE w.result_id = e.result_id AND w.field = '{}'"
+_PERSON = "FROM override w\n         WHERE w.dataset_id = d.dataset_id AND w.field = '{}'"
+_CARD_SAYS = "FROM field_value w\n         WHERE w.result_id = e.result_id AND w.field = '{}'"
 
 
-def _value(name: str) -> str:
+def _value(name: str, form: str = "w.value ->> '$'") -> str:
     return (
-        f"coalesce(\n        (SELECT w.value ->> '$' {_PERSON.format(name)}),\n"
-        f"        (SELECT w.value ->> '$' {_CARD_SAYS.format(name)}))"
+        f"coalesce(\n        (SELECT {form} {_PERSON.format(name)}),\n"
+        f"        (SELECT {form} {_CARD_SAYS.format(name)}))"
     )
 
 
@@ -127,7 +127,7 @@ def _models(origin: str) -> str:
     return (
         "(SELECT (SELECT json_group_array(name) FROM (SELECT coalesce(m.canonical, j.value) AS name\n"
         "            FROM json_each(w.value) j LEFT JOIN model_name m ON m.raw = j.value\n"
-        f"            GROUP BY 1 ORDER BY min(j.key))) {origin.format(MODELS)} AND w.value IS NOT NULL)"
+        f"            GROUP BY 1 ORDER BY min(j.key)))\n         {origin.format(MODELS)} AND w.value IS NOT NULL)"
     )
 
 
@@ -136,10 +136,11 @@ def _primary_stage(field: Field) -> str:
     own = [slug for slug in field.names if slug not in _STAGES and slug not in _SAY_LITTLE]
     order = " ".join((*_STAGES, *own, *_SAY_LITTLE))
     return (
-        "(SELECT coalesce((SELECT j.value FROM json_each(w.value) j\n"
-        f"            ORDER BY instr(' {order} ',\n"
-        "                ' ' || j.value || ' ') LIMIT 1), 'not_stated')\n"
-        f"        FROM (SELECT {_value('training_stage')} AS value) w WHERE w.value IS NOT NULL)"
+        "(SELECT coalesce((SELECT j.value FROM json_each(w.value) j ORDER BY nullif(instr(\n"
+        f"            ' {order} ',\n"
+        "            ' ' || j.value || ' '), 0) NULLS LAST LIMIT 1), 'not_stated')\n"
+        f"        FROM (SELECT {_value('training_stage', 'w.value')} AS value) w\n"
+        "        WHERE w.value IS NOT NULL)"
     )
 
 

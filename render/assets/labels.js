@@ -7,8 +7,7 @@ HF.labels = (() => {
   let labels = []; // {label, x, y, size, topic, rank, width, height}
   let counts = null; // shown datasets in each topic
   let visible = "";
-
-  const topic = (label) => label.topic ?? -1;
+  let boxes = []; // of the labels that are there: left, top, right, bottom in pixels of the map
 
   const addLabels = plot.addLabels.bind(plot);
   plot.addLabels = async (given, options) => {
@@ -37,7 +36,6 @@ HF.labels = (() => {
     HF.map.swap("labelLayer", {
       extensions: [],
       background: false,
-      pickable: true,
       // All characters at once: the texture is not made anew when other labels come into view.
       characterSet: [...new Set(labels.flatMap(({ label }) => [...label]))],
     });
@@ -50,6 +48,7 @@ HF.labels = (() => {
     if (!plot.labelLayer || !HF.map.view()) return;
     const port = HF.map.port();
     const taken = [];
+    boxes = [];
     for (const item of labels) {
       if (counts && item.topic >= 0 && !counts[item.topic]) continue;
       const [px, py] = port.project([item.x, item.y]);
@@ -61,6 +60,7 @@ HF.labels = (() => {
       if (taken.some((other) => box[0] < other.box[2] && box[2] > other.box[0] && box[1] < other.box[3] && box[3] > other.box[1])) continue;
       item.offset = [Math.round(x - px), Math.round(y - py)];
       taken.push({ box, item });
+      boxes.push(Object.assign(box, { topic: item.topic }));
     }
     const now = taken.map(({ item }) => `${item.topic} ${item.offset}`).join();
     if (now === visible && !force) return;
@@ -95,5 +95,11 @@ HF.labels = (() => {
     }
     lay();
   });
-  return { topic, shown: () => plot.labelLayer.props.data };
+  // The topic whose name is drawn at this pixel of the map, or -1.
+  function at(x, y) {
+    const hit = boxes.find(([left, top, right, bottom]) => x > left + GAP && x < right - GAP && y > top + GAP && y < bottom - GAP);
+    return hit ? hit.topic : -1;
+  }
+
+  return { at, shown: () => plot.labelLayer.props.data };
 })();

@@ -12,7 +12,7 @@ HF.link = (() => {
   }
 
   function save(replace) {
-    if (applying || !HF.data) return;
+    if (!HF.data) return;
     const next = address();
     if (next === current) return;
     current = next;
@@ -25,14 +25,16 @@ HF.link = (() => {
     const text = location.hash.slice(1);
     if (text === current) return;
     applying = true;
-    current = text;
     const state = new URLSearchParams(text);
     HF.store.batch(() => parts.forEach((part) => part.write(state)));
     applying = false;
+    current = address(); // as it would be written now: what it was read from may be spelled otherwise
   }
 
-  HF.on("changed", HF.debounce(() => save(false), 300)); // a step that "back" undoes
-  HF.on("moved", HF.debounce(() => save(true), 400)); // moving about is not a step
+  const step = HF.debounce(() => save(false), 300);
+  const move = HF.debounce(() => save(true), 400);
+  HF.on("changed", () => applying || step()); // a step that "back" undoes
+  HF.on("moved", () => applying || move()); // moving about is none
   HF.on("loaded", () => {
     if (location.hash.length > 1) load();
     else current = "";

@@ -22,7 +22,7 @@ HF.map = (() => {
     addPoints(points, options);
     let area = 0;
     for (const size of sizes()) area += (Math.PI * size * size) / 4;
-    spread = Math.min(1, Math.sqrt((0.09 * width() * height()) / area));
+    spread = Math.min(1, Math.sqrt((0.11 * width() * height()) / area));
     plot.selected.fill(1);
     swap("pointLayer", {
       data: withAttribute("getFillColor", { value: plot.originalColors, size: 4, normalized: true }),
@@ -31,7 +31,7 @@ HF.map = (() => {
       radiusMinPixels: 0.7,
       radiusMaxPixels: 12,
       lineWidthUnits: "pixels",
-      getLineWidth: 0.7,
+      getLineWidth: spread < 0.3 ? 0 : 0.7, // on a crowded map the outlines would be all one sees
       lineWidthMinPixels: 0,
       lineWidthMaxPixels: 1,
       highlightColor: [255, 255, 255, 90],
@@ -136,19 +136,36 @@ HF.map = (() => {
   HF.on("resized", () => requestAnimationFrame(() => plot.pointLayer && !strayed && fit(0)));
 
   plot.deckgl.setProps({
-    controller: { scrollZoom: { speed: 0.01, smooth: true }, dragRotate: false, touchRotate: false, keyboard: true, inertia: 200 },
+    controller: {
+      scrollZoom: { speed: 0.01, smooth: true },
+      doubleClickZoom: !window.matchMedia("(pointer: coarse)").matches, // a second tap opens what the first one showed
+      dragRotate: false,
+      touchRotate: false,
+      keyboard: true,
+      inertia: 200,
+    },
     pickingRadius: 5,
     getTooltip: null,
     onHover: (info) => HF.emit("hover", pick(info)),
-    onClick: (info, event) => HF.emit("click", { ...pick(info), event: event.srcEvent }),
-    getCursor: ({ isDragging, isHovering }) => (isDragging ? "grabbing" : isHovering ? "pointer" : "grab"),
+    onClick: (info, { srcEvent }) => srcEvent.pointerType !== "touch" && HF.emit("click", { ...pick(info), event: srcEvent }),
+    getCursor: ({ isDragging, isHovering }) => (isDragging ? "grabbing" : isHovering || overLabel ? "pointer" : "grab"),
+  });
+  // deck.gl takes two quick taps for one double click and reports neither: with a finger, taps are counted here.
+  plot.container.addEventListener("click", (event) => {
+    if (event.pointerType !== "touch") return;
+    const { left, top } = plot.container.getBoundingClientRect();
+    const [x, y] = [event.clientX - left, event.clientY - top];
+    const info = plot.deckgl.pickObject({ x, y, radius: 9, layerIds: ["dataPointLayer"] });
+    HF.emit("click", { ...pick({ ...info, picked: Boolean(info), x, y }), event });
   });
   function pick(info) {
     const { left, top } = plot.container.getBoundingClientRect();
-    const point = info.picked && info.layer?.id === "dataPointLayer";
-    const label = info.picked && info.layer?.id === "labelLayer" && info.object?.label;
-    return { index: point ? info.index : -1, topic: label ? HF.labels.topic(info.object) : -1, x: info.x + left, y: info.y + top };
+    const index = info.picked && info.layer?.id === "dataPointLayer" ? info.index : -1;
+    const topic = index < 0 ? HF.labels.at(info.x, info.y) : -1; // a dataset under a label goes before it
+    overLabel = topic >= 0;
+    return { index, topic, x: info.x + left, y: info.y + top };
   }
+  let overLabel = false;
 
   // Rings around points: the one pointed at in a list, the one in the drawer, its neighbours.
   function mark(kind, rows) {
@@ -218,6 +235,8 @@ HF.map = (() => {
 
   return {
     plot, port, fit, frame, center, flyTo, show, color, mark, marks, swap, locate, unlocate, corners,
+    height,
+    home: () => home,
     view: () => view,
     moved: () => strayed,
     moving: () => performance.now() < landing + 50,

@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
@@ -46,7 +46,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Draws a page for `n` datasets, once a session for the same arguments; the folder."""
 
@@ -66,7 +66,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def served() -> Iterator[Callable[[Path], str]]:
     """Serves a folder over HTTP; its address."""
     servers: list[http.server.ThreadingHTTPServer] = []
@@ -105,12 +105,13 @@ def opened(chromium: Any) -> Iterator[Callable[..., Any]]:
     contexts = []
     watches = []
 
-    def open_page(folder: Path | str, suffix: str = "", **options: Any) -> Any:
+    def open_page(folder: Path | str, suffix: str = "", *, forgive: bool = False, **options: Any) -> Any:
         options.setdefault("viewport", {"width": 1280, "height": 800})
         context = chromium.new_context(**options)
         contexts.append(context)
         tab = context.new_page()
-        watches.append(Watch(tab))
+        if not forgive:
+            watches.append(Watch(tab))
         base = folder if isinstance(folder, str) else f"file://{folder}"
         tab.goto(f"{base}/index.html{suffix}")
         tab.wait_for_selector("html[data-ready]", state="attached", timeout=30_000)

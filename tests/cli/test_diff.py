@@ -14,8 +14,7 @@ from click.testing import CliRunner, Result
 
 from engine.cli.app import hfmap as command
 from engine.store.connection import prepare
-
-from .conftest import NOW
+from tests.cli.conftest import NOW
 
 CHANGES = [
     # run, dataset, kind, field, before, after

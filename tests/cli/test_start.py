@@ -33,6 +33,7 @@ print(json.dumps({"code": code, "seconds": time.perf_counter() - start, "modules
         ["--version"],
         ["status"],
         ["status", "--json"],
+        ["diff", "1"],
         ["sql", "select count(*) from datasets"],
         ["show", "openai/gsm8k"],
         ["search", "film"],
@@ -66,7 +67,7 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(
 def test_every_command_has_help(hfmap: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     listed = hfmap("--help")
     assert listed.returncode == 0
-    commands = ("sync", "map", "status", "sql", "show", "search", "related", "doctor")
+    commands = ("sync", "map", "status", "diff", "sql", "show", "search", "related", "doctor")
     assert [name for name in commands if f"\n  {name}" not in listed.stdout] == []
     for name in ("sync", "sql"):
         helped = hfmap(name, "--help")

@@ -56,7 +56,7 @@ def test_every_flag_arrives(run_is: Install) -> None:
     seen = run_is(finish)
     line = (
         "sync --db d.sqlite --out o --source sample --target 7 --overshoot 9 --rank downloads --embedder local"
-        " --llm local --model m --refresh --no-map --dry-run --budget 0.5 --yes --json"
+        " --llm local --model m --refresh --retry-failed --no-map --budget 0.5 --yes --json"
     )
     assert call(*line.split()).exit_code == 0
     assert seen[0] == Settings(
@@ -71,7 +71,7 @@ def test_every_flag_arrives(run_is: Install) -> None:
         model="m",
         refresh=True,
         no_map=True,
-        dry_run=True,
+        retry_failed=True,
         budget=0.5,
         yes=True,
         json=True,

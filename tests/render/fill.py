@@ -78,6 +78,7 @@ def fill(conn: sqlite3.Connection, n: int, seed: int = 0, hostile: bool = False,
         _dataset(conn, rng, i, run, specs, hostile=hostile)
         x, y = (c + rng.gauss(0, 0.7) for c in centers[group])
         conn.execute("INSERT INTO position (layout_id, dataset_id, x, y) VALUES (?, ?, ?, ?)", (layout, i + 1, x, y))
+    _neighbors(conn, layout or 0, n)
     if layers:
         _topics(conn, run, layout or 0, groups, len(centers), layers, hostile=hostile)
     conn.commit()
@@ -159,6 +160,18 @@ def _dataset(
             "INSERT INTO field_value (result_id, field, value, quote, verified, confidence) VALUES (?,?,?,?,?,NULL)",
             (results["extract"], field, json.dumps(value), text(sentence[:40]), int(rng.random() < 0.9)),
         )
+
+
+def _neighbors(conn: sqlite3.Connection, layout: int, n: int) -> None:
+    """Ten each, from all over the map."""
+    rows = []
+    for i in range(1, n + 1):
+        near = [(i + step * 7) % n + 1 for step in range(1, 13)]
+        near = [j for j in dict.fromkeys(near) if j != i][:10]
+        rows += [(i, place, j, place / 50, layout) for place, j in enumerate(near, start=1)]
+    conn.executemany(
+        "INSERT INTO neighbor (dataset_id, place, neighbor_id, distance, layout_id) VALUES (?, ?, ?, ?, ?)", rows
+    )
 
 
 def _topics(

@@ -86,9 +86,11 @@ def test_kept_points_do_not_move_at_all(conn: sqlite3.Connection) -> None:
     before = positions(conn, ensure(conn).layout_id)
     for card in given[:5]:
         card.text += " It has changed."
+    assert layout.pending(conn) == 0
     put(conn, [*given[:5], *cards(204)[200:]])
     conn.execute("UPDATE dataset SET on_map = 0 WHERE repo_id = ?", (given[10].repo_id,))
     conn.commit()
+    assert layout.pending(conn) == 10
     result = ensure(conn)
     after = positions(conn, result.layout_id)
     assert result.made_by == "placed"

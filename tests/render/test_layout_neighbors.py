@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from render.neighbors import cosine_knn, nearest, unit_rows
+from render.neighbors import approximate_knn, cosine_knn, nearest, unit_rows
+from tests.render.database import blobs
 
 
 def plain(vectors: np.ndarray, k: int) -> np.ndarray:
@@ -77,3 +78,18 @@ def test_shape_and_order_hold_for_any_size(n: int, dimensions: int, k: int, seed
     again = cosine_knn(vectors, k)
     assert np.array_equal(indices, again[0])
     assert np.array_equal(distances, again[1])
+
+
+def test_approximate_neighbours_are_mostly_the_exact_ones() -> None:
+    vectors = blobs(600, groups=6)
+    vectors[:3] = vectors[0]
+    vectors[10:12] = 0
+    near, distances = approximate_knn(vectors, 16)
+    exact, _ = cosine_knn(vectors, 16)
+    assert near.shape == distances.shape == (600, 16)
+    assert (near[:, 0] == np.arange(600)).all()
+    assert (distances[:, 0] == 0).all()
+    assert np.isfinite(distances).all()
+    assert np.mean([len(set(a) & set(b)) / 16 for a, b in zip(near.tolist(), exact.tolist(), strict=True)]) > 0.85
+    again, _ = approximate_knn(vectors, 16)
+    assert np.array_equal(near, again)

@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import BudgetReachedError, PassError, UsageError
 from engine.events import Event, ItemDone, PassFinished, PassStarted
-from render import layout, naming, topics, tree
+from render import layout, lineage, model_naming, naming, topics, tree
 from tests.render.database import blobs, cards, create, put
 from tests.render.naming_double import Encoder, Namer, name_answer
 
@@ -309,3 +309,49 @@ def test_hostile_cards_and_answers(conn: sqlite3.Connection) -> None:
     check(conn)
     ensure(conn, Namer(lambda *_: name_answer("<script>\\u0007alert(1)</script>\\n")), relayout=True)
     assert all(t.name.isprintable() for t in check(conn).topics)
+
+
+@pytest.mark.parametrize(
+    ("answer", "name"),
+    [
+        (name_answer("Speech Recognition"), "Speech Recognition"),
+        ('Sure! {"topic_name": "A \\"quoted\\" name", "topic_specificity": 1}', 'A "quoted" name'),
+        ('{"topic_name": "Caf\\u00e9 \\ud83d\\ude00", "x": 1}', "Café 😀"),
+        ('{"topic_name": "lone \\ud83d half"}', "lone half"),
+        ('{"topic_name": "bad \\x escape"}', "bad x escape"),
+        ('{"topic_name": "two\nlines\u0000"}', "two lines"),
+        ('{"topic_name": "**Bold**"}', "Bold"),
+        ('{"topic_name": 7}', ""),
+        ('{"topic_name": "never ends', ""),
+        ("[]", ""),
+    ],
+)
+def test_a_name_is_found_in_an_answer(answer: str, name: str) -> None:
+    assert model_naming.name_in(answer) == name
+
+
+def test_carrying_over_keeps_ids_and_lets_new_datasets_join() -> None:
+    old = tree.Tree(1, "", {}, "clustered", 0)
+    old.topics = [
+        tree.Topic((0, 0), "Left", "m", [], [1, 2], None, [1, 2, 3], 7),
+        tree.Topic((0, 1), "Gone", "m", [], [9], None, [9], 8),
+        tree.Topic((1, 0), "Left Part", "m", [], [1], (0, 0), [1, 2], 9),
+        tree.Topic((1, 1), "Gone Part", "m", [], [9], (0, 1), [9], 10),
+    ]
+    places = {1: (0.0, 0.0), 2: (0.1, 0.0), 3: (0.0, 0.1), 4: (5.0, 5.0), 5: (5.0, 5.1), 6: (0.05, 0.05)}
+    carried = lineage.carry(old, places, kept=[1, 2, 3, 4, 5])
+    assert [(t.place, t.name, t.members, t.parent, t.lasting_id) for t in carried] == [
+        ((0, 0), "Left", [1, 2, 3, 6], None, 7),
+        ((1, 0), "Left Part", [1, 2], (0, 0), 9),
+    ]
+
+
+def test_topics_are_matched_one_to_one_and_by_their_exemplars() -> None:
+    def topic(place: tree.Place, members: range, exemplars: list[int]) -> tree.Topic:
+        return tree.Topic(place, "", "", [], exemplars, None, list(members))
+
+    old = [topic((0, 0), range(10), [0, 1]), topic((0, 1), range(20, 30), [20, 21])]
+    new = [topic((0, 0), range(20, 28), []), topic((0, 1), range(9), []), topic((1, 0), range(8), [])]
+    found = lineage.match(old, new, unchanged=range(100))
+    assert found == {(0, 0): old[1], (0, 1): old[0]}
+    assert lineage.match(old, new, unchanged=range(2, 100)) == {(0, 0): old[1]}

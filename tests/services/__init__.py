@@ -16,6 +16,7 @@ from tests.services.generate import generated_cards
 from tests.services.hub import HubDouble
 from tests.services.hub_state import DatasetState
 from tests.services.malformed import MALFORMATIONS, Malformation
+from tests.services.openai import OpenAIDouble
 from tests.services.process import ServicesProcess
 from tests.services.services import Services
 
@@ -32,6 +33,7 @@ __all__ = [
     "Faults",
     "HubDouble",
     "Malformation",
+    "OpenAIDouble",
     "Record",
     "Services",
     "ServicesProcess",

@@ -16,6 +16,7 @@ from tests.services.cohere import CohereDouble
 from tests.services.control import Control
 from tests.services.hub import HubDouble
 from tests.services.hub_state import DatasetState
+from tests.services.openai import OpenAIDouble
 from tests.services.service import Service, named_repo
 
 CO_API_KEY = "co-secret-4f1d9c7ab2e84d06"
@@ -23,7 +24,7 @@ ANTHROPIC_API_KEY = "sk-ant-secret-93be5a1c07d24f68"
 
 
 class Services:
-    """The Hub, Cohere and Anthropic on free ports of 127.0.0.1, for a `with` block.
+    """The Hub, Cohere, Anthropic and an OpenAI-compatible server on free ports of 127.0.0.1, for a `with` block.
 
     Args:
         datasets: what the Hub has; change it later through `hub`.
@@ -60,6 +61,7 @@ class Services:
         )
         self.cohere = CohereDouble(self.board, CO_API_KEY)
         self.anthropic = AnthropicDouble(self.board, ANTHROPIC_API_KEY)
+        self.openai = OpenAIDouble(self.board)
         self.control = control = Control(self)
         for service in self.all:
             service.control = control
@@ -69,11 +71,11 @@ class Services:
 
     @property
     def all(self) -> tuple[Service, ...]:
-        """The three services."""
-        return self.hub, self.cohere, self.anthropic
+        """The services."""
+        return self.hub, self.cohere, self.anthropic, self.openai
 
     def service(self, name: str) -> Service:
-        """The service called hub, cohere or anthropic."""
+        """The service called hub, cohere, anthropic or openai."""
         return {service.name: service for service in self.all}[name]
 
     # Life

@@ -1,0 +1,207 @@
+"""`hfmap override`: people's corrections, which win over what was read from the cards."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from engine.cli.errors import missing_database
+from engine.cli.options import database_path, db_option, json_option, reading
+from engine.cli.output import Output
+from engine.cli.rows import write_rows
+from engine.cli.show import find
+from engine.errors import UsageError
+from engine.store.connection import open_passes, prepare
+from engine.store.lock import writing
+from engine.store.overrides import (
+    SUMMARY,
+    Correction,
+    clear_corrections,
+    known_id,
+    put_corrections,
+    read_corrections,
+)
+from engine.store.taxonomies import taxonomy_in_force
+from engine.store.views import ensure_views
+from taxonomy.corrections import CorrectionError, read_summary, read_value, written
+from taxonomy.model import Taxonomy
+from taxonomy.summaries import summary_problem
+
+COLUMNS = ("repo_id", "field", "value", "note", "author", "created_at")
+_AGAIN = "It counts at once in the database and in search; the page shows it after: hfmap map"
+
+
+@click.command()
+@click.argument("dataset_id", metavar="[ID]", required=False)
+@click.argument("field", metavar="[FIELD]", required=False)
+@click.argument("value", metavar="[VALUE]", required=False)
+@click.option("--summary", metavar="TEXT", help="Set the summary.")
+@click.option("--note", metavar="TEXT", help="Why; kept with the correction.")
+@click.option("--author", metavar="NAME", help="Who says so; kept with the correction.")
+@click.option("--clear", is_flag=True, help="Take back the correction of FIELD, or all of the dataset's.")
+@click.option("--list", "as_list", is_flag=True, help="List the corrections, of ID or all.")
+@click.option("--export", "export_to", metavar="FILE.csv", help="Write all corrections to a file, or to - (stdout).")
+@click.option("--import", "import_from", metavar="FILE.csv", help="Take corrections from a file, all or none.")
+@db_option
+@json_option
+def override(
+    *,
+    dataset_id: str | None,
+    field: str | None,
+    value: str | None,
+    summary: str | None,
+    note: str | None,
+    author: str | None,
+    clear: bool,
+    as_list: bool,
+    export_to: str | None,
+    import_from: str | None,
+    db: str | None,
+    as_json: bool,
+) -> None:
+    """Correct a value; your word wins over the model's.
+
+    It survives every later run. A list is written "a, b" or as JSON.
+
+    \b
+    hfmap override openai/gsm8k subject_domain math-and-reasoning
+    hfmap override openai/gsm8k --summary "Word problems of grade-school arithmetic."
+    """
+    output = Output("json" if as_json else "human")
+    modes = (clear, as_list, export_to is not None, import_from is not None)
+    setting = value is not None or summary is not None
+    if sum(modes) + setting != 1 or (dataset_id is None and not any(modes[1:])):
+        raise UsageError(
+            "hfmap override takes one thing to do.",
+            hint="ID FIELD VALUE, ID --summary TEXT, ID [FIELD] --clear, --list, --export FILE or --import FILE.",
+        )
+    if (export_to or import_from) and dataset_id is not None:
+        raise UsageError(f"A whole file is read or written: leave out '{dataset_id}'.")
+    if as_list:
+        _list(output, db, dataset_id)
+    elif export_to is not None:
+        from engine.cli.corrections_file import write_file
+
+        with reading(db) as conn:
+            count = write_file(export_to, _rows(conn))
+        output.say(f"{count:,} corrections written to {'stdout' if export_to == '-' else export_to}.")
+    elif import_from is not None:
+        from engine.cli.corrections_file import read_file
+
+        with correcting(db) as conn:
+            corrections = read_file(import_from, conn, taxonomy_in_force(conn))
+            put_corrections(conn, corrections)
+        output.say(f"{len(corrections):,} corrections taken from {import_from}. {_AGAIN}")
+    elif clear:
+        _clear(output, db, dataset_id or "", field)
+    else:
+        wanted = {**({} if value is None else {field or "": value}), **({} if summary is None else {SUMMARY: summary})}
+        _set(output, db, dataset_id or "", wanted, note, author)
+
+
+@contextmanager
+def correcting(db: str | None) -> Iterator[sqlite3.Connection]:
+    """The database, locked, open for short transactions, its views as its taxonomy wants them.
+
+    Raises:
+        HfmapError: there is none.
+        DatabaseBusyError: another command writes to it.
+    """
+    path = database_path(db)
+    if not path.exists():
+        raise missing_database(path)
+    with writing(path):
+        prepare(path)
+        with open_passes(path) as conn:
+            ensure_views(conn, taxonomy_in_force(conn))
+            yield conn
+
+
+def locate(conn: sqlite3.Connection, wanted: str) -> tuple[int, str]:
+    """The row and id of a dataset, by any of its ids, or as `hfmap show` finds it.
+
+    Raises:
+        HfmapError: there is none; the hint names those with ids like it.
+    """
+    name = re.sub(r"^https?://[^/]+/(datasets/)?", "", wanted.strip()).strip("/")
+    return known_id(conn, name) or find(conn, wanted)
+
+
+def read_correction(taxonomy: Taxonomy, field: str, text: str) -> Any:
+    """A correction's value, as a JSON value.
+
+    Raises:
+        CorrectionError: there is no such field, or it has no such value.
+    """
+    if field == SUMMARY:
+        return read_summary(text)
+    try:
+        found = taxonomy.field(field)
+    except KeyError:
+        from difflib import get_close_matches
+
+        names = [f.name for f in taxonomy] + [SUMMARY]
+        near = get_close_matches(field, names, 1)
+        asked = f"Did you mean {near[0]}? " if near else ""
+        raise CorrectionError(f'there is no field "{field}"', hint=f"{asked}Fields: {', '.join(names)}.") from None
+    value = read_value(found, text)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _set(
+    output: Output, db: str | None, wanted_id: str, wanted: dict[str, str], note: str | None, author: str | None
+) -> None:
+    with correcting(db) as conn:
+        dataset_id, repo_id = locate(conn, wanted_id)
+        taxonomy = taxonomy_in_force(conn)
+        try:
+            corrections = [
+                Correction(dataset_id, name, read_correction(taxonomy, name, text), note, author)
+                for name, text in wanted.items()
+            ]
+        except CorrectionError as error:
+            raise UsageError(f"{repo_id}: {error}.", hint=error.hint) from error
+        put_corrections(conn, corrections)
+    for correction in corrections:
+        output.say(f"{repo_id}: {correction.field} is now {written(correction.value)}")
+        if correction.field == SUMMARY and (problem := summary_problem(str(correction.value))):
+            output.warn(f"the summary is kept as it is, but {problem}.")
+    output.say(_AGAIN)
+
+
+def _clear(output: Output, db: str | None, wanted_id: str, field: str | None) -> None:
+    with correcting(db) as conn:
+        dataset_id, repo_id = locate(conn, wanted_id)
+        fields = clear_corrections(conn, dataset_id, field)
+    if not fields:
+        output.say(f"{repo_id}: there is no correction{f' of {field}' if field else ''} to take back.")
+    else:
+        output.say(f"{repo_id}: taken back: {', '.join(fields)}. {_AGAIN}")
+
+
+def _rows(conn: sqlite3.Connection, dataset_id: int | None = None) -> list[tuple[Any, ...]]:
+    return [
+        (repo_id, c.field, c.value, c.note, c.author, c.created_at) for repo_id, c in read_corrections(conn, dataset_id)
+    ]
+
+
+def _list(output: Output, db: str | None, wanted_id: str | None) -> None:
+    with reading(db) as conn:
+        rows = _rows(conn, None if wanted_id is None else locate(conn, wanted_id)[0])
+        taxonomy = taxonomy_in_force(conn)
+    if output.mode == "json":
+        write_rows(output, COLUMNS, rows, "json")
+        return
+    write_rows(output, COLUMNS, [(row[0], row[1], written(row[2]), *row[3:]) for row in rows], "table")
+    if not rows:
+        output.say("Nothing has been corrected.")
+    for repo_id, field, value, *_ in rows:
+        try:
+            read_correction(taxonomy, field, written(value))
+        except CorrectionError as error:
+            output.warn(f"{repo_id}: {error} in the taxonomy in force.")

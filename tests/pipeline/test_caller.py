@@ -1,0 +1,200 @@
+"""Retries and the breaker, without a network: what is raised, how often, and after which waits."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from engine.errors import (
+    BadAnswerError,
+    HfmapError,
+    KeyRefusedError,
+    ProviderError,
+    QuotaError,
+    ServiceDownError,
+    TransientError,
+)
+from engine.events import Bus, CallRetried
+from engine.pipeline.caller import ATTEMPTS, BREAKER_FAILURES, LONGEST_RETRY_AFTER, Caller
+
+pytestmark = pytest.mark.anyio
+
+
+class Script:
+    """Answers with what is queued: errors are raised. When the queue is empty, "yes"."""
+
+    def __init__(self, *queue: Exception) -> None:
+        self.queue = list(queue)
+        self.calls = 0
+
+    async def __call__(self) -> str:
+        self.calls += 1
+        if self.queue:
+            raise self.queue.pop(0)
+        return "yes"
+
+
+def caller_for(events: list[CallRetried] | None = None, places: int = 12) -> Caller:
+    bus = Bus(lambda event: events.append(event) if events is not None and isinstance(event, CallRetried) else None)
+    return Caller("Service", at_once=anyio.CapacityLimiter(places), bus=bus, stage="extract")
+
+
+def soon(*, limited: bool = False, text: str = "HTTP 500") -> TransientError:
+    return TransientError(text, retry_after=0.001, limited=limited)
+
+
+async def test_transient_failures_are_tried_again_and_counted() -> None:
+    events: list[CallRetried] = []
+    ask = Script(soon(), soon(limited=True), soon())
+    assert await caller_for(events).call("extract", ask) == ("yes", 4)
+    assert [event.limited for event in events] == [False, True, False]
+    assert all(event.wait >= 0.001 for event in events)
+
+
+@pytest.mark.parametrize("error", [ProviderError("HTTP 400"), BadAnswerError("garbage")])
+async def test_what_trying_again_cannot_mend_is_not_tried_again(error: ProviderError) -> None:
+    ask = Script(error)
+    with pytest.raises(type(error)):
+        await caller_for().call("extract", ask)
+    assert ask.calls == 1
+    assert error.attempts == 1
+
+
+async def test_one_call_that_fails_for_good_is_not_a_service_that_is_down() -> None:
+    for places in (1, 8, 12):
+        caller = caller_for(places=places)
+        ask = Script(*(soon() for _ in range(ATTEMPTS)))
+        with pytest.raises(TransientError) as caught:
+            await caller.call("extract", ask)
+        assert caught.value.attempts == ATTEMPTS
+        assert caller.breaker.fatal is None
+
+
+@pytest.mark.parametrize(("places", "most"), [(1, ATTEMPTS + 1), (12, BREAKER_FAILURES + 11)])
+async def test_a_service_that_is_down_is_left_alone(places: int, most: int) -> None:
+    caller, asked, outcomes = caller_for(places=places), 0, []
+
+    async def ask() -> str:
+        nonlocal asked
+        asked += 1
+        await anyio.lowlevel.checkpoint()
+        raise soon(text="HTTP 503")
+
+    async def one() -> None:
+        try:
+            await caller.call("extract", ask)
+        except HfmapError as error:
+            outcomes.append(type(error))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            for _ in range(100):
+                group.start_soon(one)
+    assert asked <= most
+    # All but a call that had used up its tries before are left to the next run.
+    assert outcomes.count(ServiceDownError) >= 99
+    assert "HTTP 503" in str(caller.breaker.fatal)
+
+
+async def test_sleepers_wake_when_the_breaker_opens() -> None:
+    caller = caller_for()
+    outcomes = []
+
+    async def sleeper() -> None:
+        try:
+            await caller.call("extract", Script(TransientError("429", retry_after=300, limited=True)))
+        except HfmapError as error:
+            outcomes.append(error)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(sleeper)
+            await anyio.lowlevel.checkpoint()
+            with pytest.raises(KeyRefusedError):
+                await caller.call("extract", Script(KeyRefusedError("no")))
+    assert [type(error) for error in outcomes] == [KeyRefusedError]
+
+
+@pytest.mark.parametrize("limited", [True, False])
+async def test_a_wait_of_hours_ends_the_run_of_that_service(limited: bool) -> None:
+    caller = caller_for()
+    ask = Script(TransientError("HTTP 429", retry_after=LONGEST_RETRY_AFTER * 20, limited=limited))
+    with anyio.fail_after(1), pytest.raises(ServiceDownError, match="103 minutes"):
+        await caller.call("extract", ask)
+    assert ask.calls == 1
+
+
+async def test_a_wait_of_nothing_is_no_invitation_to_hammer() -> None:
+    events: list[CallRetried] = []
+    await caller_for(events).call("extract", Script(TransientError("429", retry_after=0, limited=True)))
+    assert events[0].wait >= 0.5
+
+
+@pytest.mark.parametrize("error", [KeyRefusedError("no"), QuotaError("no money"), ServiceDownError("no such model")])
+async def test_what_concerns_every_call_stops_all(error: ProviderError) -> None:
+    caller, ask = caller_for(), Script()
+    with pytest.raises(type(error)):
+        await caller.call("extract", Script(error))
+    with pytest.raises(type(error)):
+        await caller.call("extract", ask)
+    assert ask.calls == 0
+
+
+async def test_a_service_that_refuses_every_text_is_left_alone() -> None:
+    caller, asked = caller_for(), 0
+
+    async def ask() -> str:
+        nonlocal asked
+        asked += 1
+        raise ProviderError("HTTP 400: unknown field")
+
+    for _ in range(100):
+        with pytest.raises(ProviderError):
+            await caller.call("extract", ask)
+    assert asked == BREAKER_FAILURES
+    assert isinstance(caller.breaker.fatal, ServiceDownError)
+
+
+async def test_some_refused_texts_among_good_ones_are_no_reason_to_stop() -> None:
+    caller = caller_for()
+    for number in range(100):
+        ask = Script(*([ProviderError("HTTP 400")] if number % 3 else []))
+        try:
+            await caller.call("extract", ask)
+        except ProviderError:
+            assert number % 3
+    assert caller.breaker.fatal is None
+
+
+async def test_rate_limits_never_open_the_breaker() -> None:
+    breaker = caller_for().breaker
+    for _ in range(1000):
+        breaker.failed(soon(limited=True))
+    breaker.check()
+
+
+async def test_no_more_calls_at_once_than_places_and_a_cancelled_call_frees_its_own() -> None:
+    caller, now, most = caller_for(places=3), 0, 0
+    hold = anyio.Event()
+
+    async def ask() -> None:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        try:
+            await hold.wait()
+        finally:
+            now -= 1
+
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(caller.call, "extract", ask)
+        with anyio.move_on_after(0.05):
+            await caller.call("extract", ask)
+        await anyio.wait_all_tasks_blocked()
+        assert now == most == 3
+        group.cancel_scope.cancel()
+    assert now == 0
+    hold.set()
+    with anyio.fail_after(1):
+        await caller.call("extract", ask)

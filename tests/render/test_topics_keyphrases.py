@@ -1,0 +1,161 @@
+"""Key phrases, the names made from them, and the groups they belong to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from render import clusters, keyphrases, naming
+from render.topic_documents import Document, tasks_of
+
+
+def document(number: int, body: str, *, title: str = "", tasks: tuple[str, ...] = (), language: str = "") -> Document:
+    return Document(number, f"org/{number}", title or f"Set {number}", tasks, "", language, "", "", body)
+
+
+@pytest.mark.parametrize(
+    ("word", "counted"),
+    [
+        ("Reviews", "review"),
+        ("queries", "query"),
+        ("classes", "class"),
+        ("boxes", "box"),
+        ("news", "news"),
+        ("analysis", "analysis"),
+        ("robotics", "robotics"),
+        ("corpus", "corpus"),
+        ("gas", "gas"),
+        ("model’s", "model"),
+    ],
+)
+def test_singular(word: str, counted: str) -> None:
+    assert keyphrases.singular(word) == counted
+
+
+def found(text: str) -> set[str]:
+    return {phrase for _, phrase in keyphrases.candidates(text)}
+
+
+def test_phrases_end_at_punctuation_and_stop_words() -> None:
+    phrases = found("Legal contracts, and the court rulings of German judges.")
+    assert {"Legal contracts", "court rulings", "German judges"} <= phrases
+    assert not any("and" in p.split() or "of" in p.split() for p in phrases)
+    assert "contracts court" not in phrases
+
+
+def test_no_headings_code_or_fragments() -> None:
+    text = "Dataset Description Data Splits answer_start answerKey lang1 The dataset contains a training split"
+    assert found(text) == set()
+
+
+def test_hyphens_do_not_tell_phrases_apart() -> None:
+    assert keyphrases.key_of("Question-Answering") == keyphrases.key_of("question answering")
+
+
+def test_a_phrase_inside_another_is_left_out() -> None:
+    papers = [document(i, "hate speech detection") for i in range(4)] + [document(i, "robots") for i in range(4, 8)]
+    vocabulary = keyphrases.vocabulary(papers)
+    assert ("hate", "speech", "detection") in vocabulary.keys
+    assert ("hate", "speech") not in vocabulary.keys
+
+
+def test_phrases_of_groups_are_theirs_alone() -> None:
+    papers = [document(i, "protein folding. shared word" if i < 5 else "stock market. shared word") for i in range(10)]
+    labels = np.array([0] * 5 + [1] * 5)
+    first, second = keyphrases.of_groups(keyphrases.vocabulary(papers), labels)
+    assert first[0].text == "protein folding"
+    assert second[0].text == "stock market"
+    assert first[0].coverage == 1.0
+    assert "shared word" not in {p.text for p in (*first, *second)}
+
+
+def test_empty_documents_have_no_phrases() -> None:
+    papers = [document(i, "", title="0") for i in range(3)]
+    vocabulary = keyphrases.vocabulary(papers)
+    assert vocabulary.keys == []
+    assert keyphrases.of_groups(vocabulary, np.zeros(3, dtype=np.int64)) == [[]]
+
+
+def test_tasks_come_in_words_and_once() -> None:
+    facts = {
+        "task_categories": ["question-answering", "other"],
+        "task_ids": ["token-classification-other-ner", 5, None],
+    }
+    assert tasks_of(facts) == ("question answering", "ner")
+    assert tasks_of({"task_categories": "not a list"}) == ()
+
+
+def name(layers: list[np.ndarray], papers: list[Document]) -> list[list[str]]:
+    named = naming.name_layers(
+        papers, keyphrases.vocabulary(papers), layers, clusters.parents(layers), lambda _d, g: g, {}
+    )
+    return [[n.name for n in layer] for layer in named]
+
+
+def test_a_language_is_part_of_a_name() -> None:
+    papers = [document(i, "x", tasks=("sentiment analysis",), language="Arabic") for i in range(6)]
+    papers += [document(i, "x", tasks=("translation",), language="English") for i in range(6, 14)]
+    labels = np.array([0] * 6 + [1] * 8)
+    assert name([labels], papers) == [["Arabic Sentiment Analysis", "Machine Translation"]]
+
+
+def test_parts_have_names_of_their_own() -> None:
+    papers = [document(i, "x", tasks=("question answering", "extractive qa")) for i in range(6)]
+    papers += [document(i, "x", tasks=("question answering", "multiple choice qa")) for i in range(6, 12)]
+    papers += [document(i, "x", tasks=("translation",)) for i in range(12, 30)]
+    coarse = np.array([0] * 12 + [1] * 18)
+    fine = np.array([0] * 6 + [1] * 6 + [2] * 18)
+    assert name([coarse, fine], papers) == [
+        ["Question Answering", "Machine Translation"],
+        ["Extractive QA", "Multiple-Choice QA", "Machine Translation"],
+    ]
+
+
+def test_groups_without_phrases_are_named_after_their_exemplar() -> None:
+    papers = [document(i, "", title=f"The {'ABC'[i // 4]}lpha Dataset") for i in range(12)]
+    labels = np.arange(12) // 4
+    names = name([labels], papers)[0]
+    assert len(set(names)) == 3
+    assert all(n for n in names)
+
+
+def test_names_that_are_alike_get_a_number() -> None:
+    taken = {naming.folded("Speech Recognition"), naming.folded("Speech Recognition 2")}
+    assert naming.unlike("speech recognitions", taken) == "speech recognitions 3"
+    assert naming.unlike("one two three four five six", {naming.folded("one two three four five six")}) == (
+        "one two three four five 2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("question answering", "Question Answering"),
+        ("retrieval for llms", "Retrieval for LLMs"),
+        ("of mice and men", "Of Mice and Men"),
+        ("SQuAD style", "SQuAD Style"),
+        ("cross-lingual qa", "Cross-Lingual QA"),
+    ],
+)
+def test_title_case(text: str, shown: str) -> None:
+    assert naming.title_case(text) == shown
+
+
+def test_few_or_equal_points_are_one_group() -> None:
+    for plane in (np.zeros((1, 2)), np.zeros((500, 2)), np.random.default_rng(0).normal(size=(39, 2))):
+        (labels,) = clusters.find(plane)
+        assert (labels == 0).all()
+
+
+def test_groups_are_the_same_every_time() -> None:
+    rng = np.random.default_rng(3)
+    # Whole numbers, so that many distances are equal.
+    plane = rng.integers(0, 30, size=(800, 2)).astype(np.float64)
+    first = clusters.find(plane)
+    assert all(np.array_equal(a, b) for a, b in zip(first, clusters.find(plane), strict=True))
+
+
+def test_parents_hold_most_of_their_parts() -> None:
+    coarse = np.array([0, 0, 0, 1, 1, -1, -1])
+    fine = np.array([0, 0, 1, 1, 1, 2, 2])
+    assert clusters.parents([coarse, fine]) == [[None, None], [(0, 0), (0, 1), None]]

@@ -1,0 +1,287 @@
+"""The view `datasets`: its columns follow the taxonomy in force, and people's corrections win in it."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from engine.errors import StoreError, UsageError
+from engine.store.connection import open_passes, prepare, transaction
+from engine.store.overrides import Correction, clear_corrections, known_id, put_corrections, read_corrections
+from engine.store.records import CardRow, card_stored
+from engine.store.runs import Spec, put_in_force
+from engine.store.schema import schema_sql
+from engine.store.spelling import canonicalize
+from engine.store.taxonomies import load_taxonomy, taxonomy_in_force
+from engine.store.views import datasets_view, ensure_views
+from taxonomy.model import Taxonomy, dumps, load, loads
+
+NOW = "2026-11-20T10:00:00Z"
+PROMISED = (
+    "repo_id author name pretty_name url rank on_map likes downloads created_at last_modified sha gated license "
+    "license_family size_category language task_category modality tags card_chars card_status summary subject_domain "
+    "provenance_method training_stage primary_stage format_convention special_characteristics geo_scope "
+    "upstream_models is_benchmark role topic_0 topic_1 topic_2 topic_3 topic_4 topic_5 x y"
+).split()
+
+
+@pytest.fixture
+def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    path = tmp_path / "hfmap.sqlite"
+    prepare(path)
+    with open_passes(path) as conn:
+        conn.execute("INSERT INTO run (run_id, command, started_at) VALUES (1, 'sync', ?)", (NOW,))
+        for stage in ("extract", "summarize"):
+            put_in_force(conn, Spec(stage, "local", "rules", {}))  # type: ignore[arg-type]
+        yield conn
+
+
+def add(conn: sqlite3.Connection, repo_id: str, summary: str = "A thing.", **fields: object) -> int:
+    """A dataset with a card, a summary and these fields."""
+    number = conn.execute("SELECT coalesce(max(dataset_id), 0) + 1 FROM dataset").fetchone()[0]
+    conn.execute(
+        "INSERT INTO dataset (dataset_id, repo_id, name, rank, on_map, card_status) VALUES (?, ?, 'n', ?, 1, 'ok')",
+        (number, repo_id, number),
+    )
+    store_card(conn, number, repo_id)
+    spec = dict(conn.execute("SELECT stage, spec_id FROM current_spec"))
+    result = "INSERT INTO result (spec_id, input_hash, run_id, created_at) VALUES (?, ?, 1, ?)"
+    extracted = conn.execute(result, (spec["extract"], f"hash{number}", NOW)).lastrowid
+    for field, value in fields.items():
+        conn.execute(
+            "INSERT INTO field_value (result_id, field, value, quote, verified) VALUES (?, ?, ?, 'a quote', 1)",
+            (extracted, field, None if value is None else json.dumps(value)),
+        )
+    summarized = conn.execute(result, (spec["summarize"], f"hash{number}", NOW)).lastrowid
+    conn.execute("INSERT INTO summary (result_id, text) VALUES (?, ?)", (summarized, summary))
+    return int(number)
+
+
+def store_card(conn: sqlite3.Connection, number: int, repo_id: str, version: str = "") -> None:
+    card = CardRow(number, repo_id, None, "A card.", 7, "none", "{}", "[]", f"hash{number}{version}", 1)
+    done = card_stored(card)
+    conn.executemany(done.sql, done.rows)
+
+
+def row(conn: sqlite3.Connection, repo_id: str) -> dict[str, object]:
+    cursor = conn.execute("SELECT * FROM datasets WHERE repo_id = ?", (repo_id,))
+    return dict(zip([c[0] for c in cursor.description], cursor.fetchone(), strict=True))
+
+
+def columns(conn: sqlite3.Connection) -> list[str]:
+    return [c[0] for c in conn.execute("SELECT * FROM datasets LIMIT 0").description]
+
+
+def found_by_search(conn: sqlite3.Connection, word: str) -> list[str]:
+    return [r[0] for r in conn.execute("SELECT repo_id FROM card_fts WHERE card_fts MATCH ?", (f"summary:{word}",))]
+
+
+def own_taxonomy(*fields: dict[str, object]) -> Taxonomy:
+    return loads(json.dumps({"name": "mine", "fields": list(fields)}))
+
+
+def slugs(name: str, kind: str, *values: str) -> dict[str, object]:
+    return {"name": name, "kind": kind, "description": "What it is.", "slugs": dict.fromkeys(values, "Meant so.")}
+
+
+def test_the_schema_holds_the_view_of_the_packaged_taxonomy() -> None:
+    statement = datasets_view(load().fields)
+    assert " ".join(statement.split()) in " ".join(schema_sql().split())
+
+
+def test_the_promised_columns_in_their_order(conn: sqlite3.Connection) -> None:
+    assert columns(conn) == PROMISED
+    assert ensure_views(conn, load()) is False
+    assert columns(conn) == PROMISED
+
+
+def test_nothing_is_written_where_nothing_differs(conn: sqlite3.Connection) -> None:
+    ensure_views(conn, load())
+    before = conn.execute("PRAGMA schema_version").fetchone(), conn.total_changes
+    ensure_views(conn, load())
+    assert (conn.execute("PRAGMA schema_version").fetchone(), conn.total_changes) == before
+
+
+def test_the_columns_follow_an_own_taxonomy(conn: sqlite3.Connection) -> None:
+    ensure_views(conn, load())
+    own = own_taxonomy(slugs("order", "one", "first", "last"), slugs("training_stage", "one", "tuning", "sft", "other"))
+    add(conn, "a/b", order="first", training_stage="tuning", subject_domain="other")
+    assert ensure_views(conn, own) is True
+    assert columns(conn) == [
+        *PROMISED[: PROMISED.index("subject_domain")],
+        *("training_stage", "primary_stage", "role", "order"),
+        *PROMISED[PROMISED.index("topic_0") :],
+    ]
+    shown = row(conn, "a/b")
+    assert (shown["order"], shown["primary_stage"], shown["role"]) == ("first", "tuning", None)
+    assert taxonomy_in_force(conn) == own
+    assert ensure_views(conn, load()) is True
+    assert columns(conn) == PROMISED
+
+
+@pytest.mark.parametrize("name", ["name", "summary", "rank", "role", "x", "topic_3", "dataset_id"])
+def test_a_field_cannot_have_the_name_of_a_column(conn: sqlite3.Connection, name: str) -> None:
+    with pytest.raises(UsageError, match=f'a field "{name}"'):
+        ensure_views(conn, own_taxonomy(slugs(name, "one", "a")))
+    assert columns(conn) == PROMISED
+    assert conn.execute("SELECT count(*) FROM taxonomy").fetchone() == (0,)
+
+
+def test_as_many_topic_columns_as_layers(conn: sqlite3.Connection) -> None:
+    conn.execute(
+        "INSERT INTO layout (layout_id, run_id, input_hash, parameters, points, created_at)"
+        " VALUES (1, 1, 'h', '{}', 1, ?)",
+        (NOW,),
+    )
+    conn.execute(
+        "INSERT INTO topic_tree (tree_id, run_id, layout_id, input_hash, parameters, layers, created_at)"
+        " VALUES (1, 1, 1, 'h', '{}', 8, ?)",
+        (NOW,),
+    )
+    number = add(conn, "a/b")
+    conn.execute("INSERT INTO topic (topic_id, tree_id, layer, name, named_by, size) VALUES (1, 1, 7, 'T', 'x', 1)")
+    conn.execute("INSERT INTO topic_member (tree_id, dataset_id, layer, topic_id) VALUES (1, ?, 7, 1)", (number,))
+    ensure_views(conn, load())
+    assert [c for c in columns(conn) if c.startswith("topic_")] == [f"topic_{layer}" for layer in range(8)]
+    assert row(conn, "a/b")["topic_7"] == "T"
+
+
+@pytest.mark.parametrize(
+    ("stages", "primary"),
+    [
+        (["sft", "preference"], "preference"),
+        (["eval", "sft"], "sft"),
+        (["pretraining", "domain-finetune"], "domain-finetune"),
+        (["other", "raw-corpus"], "raw-corpus"),
+        (["not_applicable"], "not_applicable"),
+        ([], "not_stated"),
+        (None, None),
+    ],
+)
+def test_the_primary_stage(conn: sqlite3.Connection, stages: list[str] | None, primary: str | None) -> None:
+    add(conn, "a/b", training_stage=stages)
+    assert row(conn, "a/b")["primary_stage"] == primary
+
+
+def test_values_are_those_in_force_else_the_newest(conn: sqlite3.Connection) -> None:
+    add(conn, "a/b", subject_domain="old", is_benchmark=True)
+    with transaction(conn):
+        pass
+    put_in_force(conn, Spec("extract", "anthropic", "m", {}))
+    assert (row(conn, "a/b")["subject_domain"], row(conn, "a/b")["role"]) == ("old", "Benchmark")
+
+
+def test_a_correction_wins_in_every_view(conn: sqlite3.Connection) -> None:
+    number = add(conn, "a/b", subject_domain="law", training_stage=["sft"], is_benchmark=False)
+    put_corrections(
+        conn,
+        [
+            Correction(number, "subject_domain", "medicine", "I looked", "me"),
+            Correction(number, "training_stage", ["eval"]),
+            Correction(number, "is_benchmark", False),
+            Correction(number, "geo_scope", ["Norway"]),
+            Correction(number, "summary", "Corrected words."),
+        ],
+    )
+    shown = row(conn, "a/b")
+    assert shown["subject_domain"] == "medicine"
+    assert (shown["training_stage"], shown["primary_stage"]) == ('["eval"]', "eval")
+    assert (shown["geo_scope"], shown["summary"]) == ('["Norway"]', "Corrected words.")
+    quotes = {r[0]: r[1:] for r in conn.execute("SELECT field, value, quote, verified, origin FROM quotes")}
+    assert quotes == {
+        "subject_domain": ("medicine", None, 0, "person"),
+        "training_stage": ('["eval"]', None, 0, "person"),
+        "is_benchmark": (0, "a quote", 1, "person"),  # confirmed: the quote still proves it
+        "geo_scope": ('["Norway"]', None, 0, "person"),
+    }
+    assert (found_by_search(conn, "corrected"), found_by_search(conn, "thing")) == (["a/b"], [])
+    assert clear_corrections(conn, number, "subject_domain") == ["subject_domain"]
+    assert row(conn, "a/b")["subject_domain"] == "law"
+    assert len(clear_corrections(conn, number)) == 4
+    assert row(conn, "a/b")["summary"] == "A thing."
+    assert found_by_search(conn, "thing") == ["a/b"]
+    conn.execute("INSERT INTO card_fts (card_fts, rank) VALUES ('integrity-check', 1)")
+
+
+def test_a_corrected_summary_survives_a_new_card_and_a_new_summary(conn: sqlite3.Connection) -> None:
+    number = add(conn, "a/b")
+    put_corrections(conn, [Correction(number, "summary", "Corrected words.")])
+    store_card(conn, number, "a/b", version="new")
+    assert found_by_search(conn, "corrected") == ["a/b"]
+    spec_id = put_in_force(conn, Spec("summarize", "anthropic", "m", {}))
+    assert found_by_search(conn, "corrected") == ["a/b"]
+    result = conn.execute(
+        "INSERT INTO result (spec_id, input_hash, run_id, created_at) VALUES (?, ?, 1, ?)",
+        (spec_id, f"hash{number}new", NOW),
+    ).lastrowid
+    conn.execute("INSERT INTO summary (result_id, text) VALUES (?, 'A newer thing.')", (result,))
+    assert found_by_search(conn, "corrected") == ["a/b"]
+    assert row(conn, "a/b")["summary"] == "Corrected words."
+    clear_corrections(conn, number)
+    assert row(conn, "a/b")["summary"] == "A newer thing."
+    assert found_by_search(conn, "newer") == ["a/b"]
+    conn.execute("INSERT INTO card_fts (card_fts, rank) VALUES ('integrity-check', 1)")
+
+
+def test_corrections_go_with_a_renamed_repository(conn: sqlite3.Connection) -> None:
+    old, new = add(conn, "old/name"), add(conn, "new/name")
+    put_corrections(conn, [Correction(old, "summary", "Corrected words."), Correction(old, "geo_scope", ["Norway"])])
+    put_corrections(conn, [Correction(new, "geo_scope", ["Chile"])])
+    conn.execute("UPDATE dataset SET card_status = 'deleted', on_map = 0 WHERE dataset_id = ?", (old,))
+    conn.execute("INSERT OR REPLACE INTO alias (repo_id, dataset_id, run_id) VALUES ('old/name', ?, 1)", (new,))
+    assert known_id(conn, "old/name") == (new, "new/name")
+    kept = {c.field: c.value for _, c in read_corrections(conn)}
+    assert kept == {"summary": "Corrected words.", "geo_scope": ["Chile"]}
+    assert (row(conn, "new/name")["summary"], row(conn, "old/name")["summary"]) == ("Corrected words.", "A thing.")
+    assert found_by_search(conn, "corrected") == ["new/name"]
+
+
+def test_names_of_models_are_shown_in_their_usual_spelling(conn: sqlite3.Connection) -> None:
+    add(conn, "a/1", upstream_models=["GPT-4", "Llama 2 7b"])
+    add(conn, "a/2", upstream_models=["GPT-4"])
+    add(conn, "a/3", upstream_models=["gpt4", "GPT-4o", "GPT 4"])
+    add(conn, "a/4", upstream_models=["not_stated"])
+    add(conn, "a/5", upstream_models=None)
+    assert canonicalize(conn) == 2
+    shown = [row(conn, f"a/{n}")["upstream_models"] for n in range(1, 6)]
+    assert shown == ['["GPT-4","Llama 2 7b"]', '["GPT-4"]', '["GPT-4","GPT-4o"]', '["not_stated"]', None]
+    raw = conn.execute("SELECT value FROM field_value WHERE value LIKE '%gpt4%'").fetchone()
+    assert json.loads(raw[0]) == ["gpt4", "GPT-4o", "GPT 4"]
+    put_corrections(conn, [Correction(5, "upstream_models", ["GPT 4"])])
+    assert row(conn, "a/3")["upstream_models"] == '["GPT 4","GPT-4o"]'
+    clear_corrections(conn, 5)
+    assert row(conn, "a/3")["upstream_models"] == '["GPT-4","GPT-4o"]'
+    before = conn.total_changes
+    assert canonicalize(conn) == 2
+    assert conn.total_changes == before
+
+
+def test_a_taxonomy_is_written_and_read_back() -> None:
+    assert loads(dumps(load())) == load()
+    assert loads(dumps(load())).digest == load().digest
+
+
+def test_errors_of_taxonomies_are_sentences(conn: sqlite3.Connection, tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text('{"name": "x",\n "fields": [{"name": "Bad Name"}]}')
+    with pytest.raises(UsageError, match=r"mine\.json:2"):
+        load_taxonomy(file)
+    assert load_taxonomy(None) is load()
+    conn.execute("INSERT INTO taxonomy VALUES ('d', 'n', '{}', 1, ?)", (NOW,))
+    with pytest.raises(StoreError, match="in the database"):
+        taxonomy_in_force(conn)
+
+
+def test_a_reader_sees_one_view_or_the_other(conn: sqlite3.Connection, tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "hfmap.sqlite")) as reader:
+        reader.execute("BEGIN")
+        assert len(columns(reader)) == len(PROMISED)
+        ensure_views(conn, own_taxonomy(slugs("order", "one", "a")))
+        assert columns(reader) == PROMISED
+        reader.execute("ROLLBACK")
+        assert "order" in columns(reader)

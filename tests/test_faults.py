@@ -1,0 +1,209 @@
+"""Services that misbehave, over real sockets: nothing is lost, nothing is paid twice, nobody is hammered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from email.utils import format_datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.pipeline.caller import ATTEMPTS, BREAKER_FAILURES
+from tests.conftest import Run
+from tests.services import FAULT_KINDS, FaultKind, Services, generated_cards
+
+Rows = Callable[..., list[tuple[Any, ...]]]
+
+QUICK = {"HFMAP_TIMEOUT": "1"}
+"""A request that hangs is given up after a second, so that a test need not wait for the usual twenty to forty."""
+
+
+def whole(services: Services, rows: Rows, cards: int) -> None:
+    """Everything is there, once."""
+    assert rows("SELECT count(*) FROM datasets WHERE on_map AND summary IS NOT NULL AND subject_domain IS NOT NULL") == [
+        (cards,)
+    ]
+    assert rows("SELECT count(*) FROM embedding") == rows("SELECT count(*) FROM summary") == [(cards,)]
+    assert rows("SELECT count(*), count(DISTINCT spec_id || input_hash) FROM result") == [(3 * cards, 3 * cards)]
+    assert rows("SELECT count(*) FROM todo") == rows("SELECT count(*) FROM failure") == [(0,)]
+
+
+def test_everything_goes_wrong_now_and_then(run_hfmap: Run, rows: Rows) -> None:
+    cards = 300
+    with Services(generated_cards(cards, seed=2)) as services:
+        for service in services.all:
+            service.faults.set(rate_429=0.2, rate_5xx=0.05, rate_reset=0.03, rate_hang=0.01, seed=5)
+        done = run_hfmap("sync", "--no-map", env=services.env | QUICK | {"HFMAP_TARGET": str(cards)}, code=None)
+        if done.returncode:
+            # A call that met a fault eight times in a row; the next run mends it.
+            assert done.returncode == 3, done.stderr
+            run_hfmap("sync", "--no-map", env=services.env | QUICK | {"HFMAP_TARGET": str(cards)})
+        whole(services, rows, cards)
+        faults = services.stats()["faults"]
+        assert {kind.split()[1] for kind in faults} >= {"429", "reset", "hang"}
+        # Without faults: a redirect and a card, a call to each model stage, and a batch of 96.
+        assert services.count("redirect") + services.count("card") <= 2 * 2 * cards
+        assert services.count("extract") <= 2 * cards
+        assert services.count("summarize") <= 2 * cards
+        assert services.keys("embed").total() <= 2 * cards
+        asked = {"embed": services.count("embed"), "model": services.count("extract", "summarize")}
+        # The ledger has a row for each call, with the tries that it took.
+        tries = dict(rows("SELECT CASE stage WHEN 'embed' THEN 'embed' ELSE 'model' END, sum(retries + 1) FROM call GROUP BY 1"))
+    assert tries == asked
+    assert rows("SELECT count(*) FROM call WHERE outcome = 'done' AND stage <> 'embed'") == [(2 * cards,)]
+
+
+@pytest.mark.parametrize("kind", [k for k in FAULT_KINDS if k not in ("401", "402", "403", "no_credit")])
+def test_each_fault_of_a_service_is_got_over(run_hfmap: Run, rows: Rows, kind: FaultKind) -> None:
+    of_vectors = kind in ("wrong_count", "wrong_dimensions", "nan")
+    with Services(generated_cards(12)) as services:
+        services.cohere.faults.next(kind, 2)
+        if not of_vectors:
+            services.anthropic.faults.next(kind, 2, of="extract")
+            services.anthropic.faults.next(kind, 1, of="summarize")
+            services.hub.faults.next(kind, 1, of="card")
+            services.hub.faults.next(kind, 1, of="list")
+        run_hfmap("sync", "--no-map", env=services.env | QUICK)
+        whole(services, rows, 12)
+        # Slow answers are good answers.
+        if kind != "drip":
+            assert rows("SELECT max(retries) FROM call WHERE stage = 'embed'")[0][0] >= 1
+    if of_vectors:
+        # What was sent, but cannot be used, was paid for all the same.
+        tokens = sum(row[0] for row in rows("SELECT input_tokens FROM call WHERE stage = 'embed'"))
+        assert tokens > services.cohere.tokens_billed
+
+
+@pytest.mark.parametrize("down", ["503", "reset_early", "hang_silent"])
+def test_a_model_that_is_down_is_left_alone(run_hfmap: Run, rows: Rows, down: FaultKind) -> None:
+    with Services(generated_cards(80)) as services:
+        services.anthropic.faults.set(down=down)
+        started = time.monotonic()
+        done = run_hfmap("sync", "--no-map", env=services.env | QUICK, code=3)
+        assert time.monotonic() - started < 30
+        assert services.count("extract", "summarize") <= BREAKER_FAILURES + 12
+        assert done.stderr.count("is down") == 2, "once for each of the two stages"
+        assert "anthropic is down" in done.stderr
+        # The rest goes on, and the cards that were not done are not to blame.
+        assert rows("SELECT count(*) FROM embedding") == [(80,)]
+        assert rows("SELECT count(*) FROM failure") == [(0,)]
+        assert rows("SELECT outcome FROM run") == [("partial",)]
+        services.clear_faults()
+        run_hfmap("sync", "--no-map", env=services.env | QUICK)
+        whole(services, rows, 80)
+
+
+def test_embeddings_that_are_down(run_hfmap: Run, rows: Rows) -> None:
+    with Services(generated_cards(120)) as services:
+        services.cohere.faults.set(down="503", retry_after=0.1)
+        done = run_hfmap("sync", "--no-map", env=services.env, code=3)
+        assert services.count("embed") <= ATTEMPTS + 1
+        assert "cohere is down" in done.stderr
+        assert rows("SELECT count(*) FROM summary") == [(120,)]
+        assert rows("SELECT count(*) FROM failure WHERE kind = 'permanent'") == [(0,)]
+        services.clear_faults()
+        run_hfmap("sync", "--no-map", env=services.env)
+        whole(services, rows, 120)
+
+
+def test_a_hub_that_is_down_while_cards_are_fetched(run_hfmap: Run, rows: Rows) -> None:
+    with Services(generated_cards(150)) as services:
+        services.hub.faults.set(rate_5xx=1.0, kinds=("card", "redirect"))
+        started = time.monotonic()
+        done = run_hfmap("sync", "--no-map", env=services.env, code=3)
+        assert time.monotonic() - started < 30
+        assert services.count("redirect", "card") <= 2 * 8 + 8
+        assert "the Hub is down" in done.stderr
+        assert rows("SELECT count(*) FROM failure WHERE kind = 'permanent'") == [(0,)]
+        services.clear_faults()
+        run_hfmap("sync", "--no-map", env=services.env)
+        whole(services, rows, 150)
+
+
+def test_money_gone(run_hfmap: Run, rows: Rows) -> None:
+    with Services(generated_cards(60)) as services:
+        services.anthropic.faults.set(no_credit=True)
+        services.cohere.faults.set(no_credit=True)
+        done = run_hfmap("sync", "--no-map", env=services.env, code=5)
+        assert "no credit left" in done.stderr
+        assert services.count("extract", "summarize") <= 12
+        assert services.count("embed") == 1
+        assert rows("SELECT count(*) FROM failure") == [(0,)]
+        assert rows("SELECT DISTINCT outcome FROM call") == [("quota",)]
+        services.clear_faults()
+        run_hfmap("sync", "--no-map", env=services.env)
+        whole(services, rows, 60)
+
+
+def test_a_wait_of_hours_is_not_waited_for(run_hfmap: Run, rows: Rows) -> None:
+    with Services(generated_cards(30)) as services:
+        later = format_datetime(datetime.now(UTC) + timedelta(hours=6), usegmt=True)
+        services.anthropic.faults.set(down="429", retry_after=later)
+        services.cohere.faults.set(down="429", retry_after=86_400)
+        started = time.monotonic()
+        done = run_hfmap("sync", "--no-map", env=services.env, code=3)
+        assert time.monotonic() - started < 30
+        assert "anthropic asks to be left alone for 360 minutes" in done.stderr
+        assert "cohere asks to be left alone for 1,440 minutes" in done.stderr
+        assert services.count("extract", "summarize") <= 12
+        assert rows("SELECT count(*) FROM failure") == [(0,)]
+
+
+def test_the_hub_s_quota_is_waited_for(run_hfmap: Run, rows: Rows) -> None:
+    with Services(generated_cards(60)) as services:
+        services.hub.set_quota(resolvers=80, window=4)
+        run_hfmap("sync", "--no-map", env=services.env)
+        whole(services, rows, 60)
+        # Who is told when the window ends asks again when it has ended, and not before.
+        assert services.stats()["statuses"]["hub 429"] <= 2 * 8
+
+
+def test_a_text_that_a_service_refuses_fails_alone(run_hfmap: Run, rows: Rows) -> None:
+    with Services(generated_cards(100)) as services:
+        victim = list(services.hub.datasets)[40]
+        text = services.hub.datasets[victim].card
+        assert text is not None
+
+        def refuse(request_texts: list[str]) -> bool:
+            return any(victim in one for one in request_texts)
+
+        plain = services.cohere.route
+
+        def route(request: Any) -> Any:
+            found = plain(request)
+            if request.path == "/v2/embed" and refuse(request.json()["texts"]):
+                found.answer = lambda _fault: services.cohere.error(400, "invalid request: text", request)
+            return found
+
+        services.cohere.route = route  # type: ignore[method-assign]
+        run_hfmap("sync", "--no-map", env=services.env, code=3)
+        assert rows("SELECT d.repo_id, f.stage, f.attempts FROM failure f JOIN dataset d USING (dataset_id)") == [
+            (victim, "embed", 1)
+        ]
+        assert rows("SELECT count(*) FROM embedding") == [(99,)]
+        assert services.keys("embed", ok=True).total() == 99
+
+
+def test_a_model_that_does_not_exist_is_asked_for_no_more_than_once_a_place(run_hfmap: Run, rows: Rows) -> None:
+    with Services(generated_cards(60)) as services:
+        done = run_hfmap("sync", "--no-map", "--model", "claude-nothing-1", env=services.env, code=3)
+        assert "no model 'claude-nothing-1'" in done.stderr
+        assert "--model" in done.stderr
+        assert services.count("extract", "summarize") <= 12
+        assert rows("SELECT count(*) FROM failure") == [(0,)]
+
+
+def test_a_listing_that_fails_is_tried_again(run_hfmap: Run, rows: Rows, tmp_path: Path) -> None:
+    with Services(generated_cards(30), page_size=10) as services:
+        for kind in ("429", "html", "reset"):
+            services.hub.faults.next(kind, of="list")  # type: ignore[arg-type]
+        run_hfmap("sync", "--no-map", env=services.env)
+        assert rows("SELECT count(*) FROM datasets WHERE on_map") == [(30,)]
+        services.hub.faults.set(down="429", retry_after=7200)
+        done = run_hfmap("sync", "--no-map", env=services.env, code=1)
+        assert "left alone for 120 minutes" in done.stderr
+        # A listing that failed takes nothing off the map.
+        assert rows("SELECT count(*) FROM datasets WHERE on_map") == [(30,)]

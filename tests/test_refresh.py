@@ -1,0 +1,129 @@
+"""Refreshing 5,000 datasets: exactly the requests that the changes need, counted at the services."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Run, clean_environment, hfmap_command
+from tests.services import Services, generated_cards
+
+Rows = Callable[..., list[tuple[Any, ...]]]
+
+CARDS = 5000
+LIMITS = {"HFMAP_TARGET": "5000", "HFMAP_OVERSHOOT": "6000"}
+
+
+@pytest.fixture(scope="module")
+def synced(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Services, Path]]:
+    """Services with 5,000 datasets, and the database of a first sync with them."""
+    import subprocess
+
+    folder = tmp_path_factory.mktemp("first")
+    with Services(generated_cards(CARDS, seed=11)) as services:
+        done = subprocess.run(
+            hfmap_command("sync", "--no-map", "--quiet"),
+            cwd=folder, env=clean_environment(**services.env, **LIMITS), capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert services.count("extract") == services.count("summarize") == CARDS
+        with sqlite3.connect(folder / "hfmap.sqlite") as conn:
+            conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        yield services, folder / "hfmap.sqlite"
+
+
+def test_nothing_changed(synced: tuple[Services, Path], tmp_path: Path, run_hfmap: Run, rows: Rows) -> None:
+    services, db = synced
+    shutil.copy(db, tmp_path / "hfmap.sqlite")
+    services.reset_log()
+    started = time.perf_counter()
+    run_hfmap("sync", "--no-map", env=services.env | LIMITS)
+    print(f"{CARDS} unchanged datasets: {time.perf_counter() - started:.1f} s")
+    assert services.count("list") <= 6
+    assert len(services.requests) - services.count("other") <= 6
+    assert services.count("card", "redirect", "embed", "extract", "summarize") == 0
+    assert rows("SELECT count(*) FROM change WHERE run_id = 2") == [(0,)]
+    assert rows("SELECT count(*) FROM datasets WHERE on_map") == [(CARDS,)]
+
+
+def test_everything_asked_again_on_refresh(
+    synced: tuple[Services, Path], tmp_path: Path, run_hfmap: Run, rows: Rows
+) -> None:
+    services, db = synced
+    shutil.copy(db, tmp_path / "hfmap.sqlite")
+    services.reset_log()
+    run_hfmap("sync", "--no-map", "--refresh", "--target", 300, "--overshoot", 300, env=services.env)
+    assert services.count("card") == 300
+    assert not any(record.conditional for record in services.of("card"))
+    assert services.count("embed", "extract", "summarize") == 0
+    assert rows("SELECT count(*) FROM datasets WHERE on_map") == [(300,)]
+
+
+def test_a_night_with_changes_of_every_kind(
+    synced: tuple[Services, Path], tmp_path: Path, run_hfmap: Run, rows: Rows
+) -> None:
+    services, db = synced
+    shutil.copy(db, tmp_path / "hfmap.sqlite")
+    hub = services.hub
+    ids = sorted(hub.datasets)
+    changed, touched = ids[:50], ids[50:150]
+    deleted, renamed = ids[150:160], ids[160:165]
+    before = dict(rows("SELECT repo_id, summary FROM datasets"))
+    for repo_id in changed:
+        text = hub.datasets[repo_id].card
+        assert isinstance(text, bytes)
+        hub.update(repo_id, card=text + b"\n\nSince this week the records also carry the name of the ferry.\n")
+    hub.touch(*touched)
+    hub.remove(*deleted)
+    for repo_id in renamed:
+        hub.rename(repo_id, f"{repo_id}-renamed")
+    new = [state for state in generated_cards(CARDS + 20, seed=12)[-20:] if state.id not in hub.datasets]
+    hub.add(*new)
+    for repo_id in ids[200:260]:
+        hub.update(repo_id, likes=hub.datasets[repo_id].likes + 100_000)
+    services.reset_log()
+
+    run_hfmap("sync", "--no-map", env=services.env | LIMITS)
+
+    # Ten deleted ones leave ten places; which of the twenty new ones are in is a matter of their rank.
+    entered = rows("SELECT d.repo_id FROM change JOIN dataset d USING (dataset_id) WHERE kind = 'entered' AND run_id = 2")
+    asked = set(services.keys("card"))
+    assert {row[0] for row in entered} <= {state.id for state in new}
+    assert asked == set(changed) | set(touched) | {row[0] for row in entered}
+    assert services.count("card") == len(asked)
+    assert sum(record.status == 304 for record in services.of("card")) == len(touched)
+    enriched = set(changed) | {row[0] for row in entered}
+    assert services.count("extract") == services.count("summarize") == len(enriched)
+    assert sum(services.keys("embed").values()) == len(enriched)
+    assert set(services.keys("extract")) == enriched
+
+    kinds = dict(rows("SELECT kind, count(*) FROM change WHERE run_id = 2 GROUP BY kind"))
+    assert kinds["card"] == 50
+    assert kinds["renamed"] == 5
+    assert kinds["deleted"] == 10
+    assert {row[0] for row in rows("SELECT repo_id FROM datasets WHERE card_status = 'deleted'")} == set(deleted)
+    for repo_id in renamed:
+        ((new_name, summary, on_map),) = rows(
+            "SELECT v.repo_id, v.summary, v.on_map FROM alias a JOIN dataset d USING (dataset_id) "
+            "JOIN datasets v ON v.repo_id = d.repo_id WHERE a.repo_id = ?",
+            repo_id,
+        )
+        assert (new_name, summary, on_map) == (f"{repo_id}-renamed", before[repo_id], 1)
+    likes = dict(rows("SELECT repo_id, likes FROM datasets"))
+    assert all(likes[repo_id] == hub.datasets[repo_id].likes for repo_id in ids[200:260])
+    assert rows("SELECT count(*) FROM datasets WHERE on_map") == [(5000,)]
+    assert rows("SELECT count(*) FROM todo") == [(0,)]
+    for field, old, new_value in rows("SELECT field, before, after FROM change WHERE run_id = 2 AND kind = 'field'"):
+        assert field
+        assert old != new_value
+
+    services.reset_log()
+    run_hfmap("sync", "--no-map", env=services.env | LIMITS)
+    assert services.count("card", "redirect", "embed", "extract", "summarize") == 0
+    assert rows("SELECT count(*) FROM change WHERE run_id = 3") == [(0,)]

@@ -1,0 +1,108 @@
+"""hfmap in processes that start at once: forked from one that has imported all that a sync needs.
+
+A process of its own takes two seconds for imports alone. Tests that end a run dozens of times start it here: a forked
+run is a whole process, with connections, threads and a database of its own, and `kill -9` ends it as it ends any other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Forked:
+    """A running or ended process of hfmap."""
+
+    def __init__(self, zygote: Zygote, pid: int) -> None:
+        self.pid = pid
+        self._zygote = zygote
+        self._code: int | None = None
+
+    def kill(self) -> int:
+        """End it with SIGKILL; return how it ended: -9, or its exit code if it was over before."""
+        os.kill(self.pid, 9)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait until it has ended; return its exit code, or the signal's number, negative."""
+        if self._code is None:
+            self._code = int(self._zygote.ask({"wait": self.pid}))
+        return self._code
+
+
+class Zygote:
+    """Use as a context manager; `start` runs hfmap in a folder, its words go to a file there, `hfmap.log`."""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.zygote"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"},
+        )  # fmt: skip
+        assert self.ask({}) == "ready"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.communicate(timeout=30)
+
+    def start(self, folder: Path, env: dict[str, str], *arguments: str) -> Forked:
+        """Run `hfmap ARGUMENTS` in a folder."""
+        return Forked(self, int(self.ask({"start": [str(folder), env, list(arguments)]})))
+
+    def ask(self, question: dict[str, Any]) -> Any:
+        """Send a command to the process and wait for its answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(question) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+
+def _run(folder: str, env: dict[str, str], arguments: list[str]) -> None:
+    log = os.open(Path(folder) / "hfmap.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(log, stream)
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(env)
+    sys.argv = ["hfmap", *arguments]
+    from engine.cli import main
+
+    main()
+
+
+def _serve() -> None:
+    import anthropic
+    import cohere
+    import huggingface_hub  # noqa: F401
+
+    import engine.cli.run
+    import engine.cli.sync
+    import engine.pipeline.sync  # noqa: F401
+
+    anthropic.AsyncAnthropic, cohere.AsyncClientV2, huggingface_hub.HfApi  # noqa: B018 - imported when first used
+    for line in sys.stdin:
+        question = json.loads(line)
+        answer: Any = "ready"
+        if "start" in question:
+            answer = os.fork()
+            if answer == 0:
+                sys.stdin.close()
+                _run(*question["start"])
+                os._exit(0)
+        elif "wait" in question:
+            answer = os.waitstatus_to_exitcode(os.waitpid(question["wait"], 0)[1])
+        sys.stdout.write(json.dumps(answer) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    _serve()
