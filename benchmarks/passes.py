@@ -188,7 +188,7 @@ class HashingEncoder:
 
 
 def ours(path: Path, clock: Clock) -> dict[str, Any]:
-    """The passes of hfmap, page included where it can be drawn."""
+    """The passes of hfmap."""
     from render import clusters, layout, model_naming, projection, quality, topics
 
     clock.wrap(layout, "knn", "  neighbours")
@@ -204,6 +204,10 @@ def ours(path: Path, clock: Clock) -> dict[str, Any]:
         named = topics.ensure(
             conn, run_id=1, layout_id=made.layout_id, namer=namer, emit=lambda _: None, text_encoder=HashingEncoder()
         )
+    with clock.step("page"):
+        from render import page
+
+        page.ensure(conn, run_id=1, out=path.parent / "site", emit=lambda _: None)
     stored = layout.newest(conn)
     conn.close()
     return {

@@ -65,16 +65,22 @@ def find(plane: NDArray[np.float64], max_topics: int = MAX_TOPICS) -> list[Label
         return everything
     size = BASE_MIN_CLUSTER_SIZE if len(plane) >= _SMALL else SMALL_BASE_MIN_CLUSTER_SIZE
     layers = _fit(plane, MIN_CLUSTERS, size)
+    if not layers and len(plane) < _SMALL:
+        layers = next((found for s in _SMALL_SIZES if (found := _fit(plane, 2, s))), [])
     while layers and _topics(layers) > max_topics:
         # Bigger smallest groups, so that large corpora get as many topics as a person can take in.
         size = max(size + 1, int(size * max(_GROWTH, (_topics(layers) / max_topics) ** 0.9)))
-        layers = _fit(plane, min(MIN_CLUSTERS, max_topics), size)
-    for size in () if layers else _SMALL_SIZES:
-        layers = _fit(plane, 2, size)
-        if layers and _topics(layers) <= max_topics:
-            break
-        layers = []
+        fewer = _fit(plane, min(MIN_CLUSTERS, max_topics), size)
+        layers = fewer or _coarsest(layers, max_topics)
     return layers or everything
+
+
+def _coarsest(layers: list[Labels], max_topics: int) -> list[Labels]:
+    """As many layers from the top as have no more than `max_topics` groups together."""
+    kept = list(layers)
+    while kept and _topics(kept) > max_topics:
+        kept.pop()
+    return kept
 
 
 def parents(layers: list[Labels]) -> list[list[tuple[int, int] | None]]:

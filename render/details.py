@@ -54,6 +54,7 @@ def digest(conn: sqlite3.Connection) -> str:
         " FROM dataset d LEFT JOIN card c ON c.dataset_id = d.dataset_id"
         " LEFT JOIN in_force i ON i.dataset_id = d.dataset_id AND i.stage = 'extract'"
         " LEFT JOIN field_value v ON v.result_id = i.result_id WHERE d.on_map = 1 ORDER BY d.dataset_id, v.field",
+        "SELECT dataset_id, field, value, author FROM override ORDER BY dataset_id, field",
         "SELECT n.dataset_id, n.neighbor_id, n.distance FROM neighbor n ORDER BY n.dataset_id, n.place",
     ):
         for row in conn.execute(sql):
@@ -85,6 +86,9 @@ def _claims(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]]) -> None:
         told = bool(text) and text.lower() not in ("not_stated", "not stated")
         state = "none" if not told else "verified" if verified else "unverified"
         found[dataset_id, field] = [shown(field, value), text if told else "", state, f"{provider}, {model}"]
+    sql = "SELECT dataset_id, field, value, author FROM override WHERE field <> 'summary' AND dataset_id IN :ids"
+    for dataset_id, field, value, author in _query(conn, sql, rows):
+        found[dataset_id, field] = [shown(field, value), "", "none", author or "a person"]
     for dataset_id, row in rows.items():
         row["fields"] = [[name, *found[dataset_id, field]] for field, name in _FIELDS if (dataset_id, field) in found]
 

@@ -49,11 +49,13 @@ _SPELLING = {
 }  # fmt: skip
 _LAST = {UNKNOWN, "None", "Not stated", "Not applicable", "Other"}
 
+# What a taxonomy of one's own may not have.
+_FIELDS = ("subject_domain", "provenance_method", "format_convention", "training_stage", "special_characteristics")
+
 _QUERY = """
 SELECT d.dataset_id, v.repo_id, v.author, v.name, v.pretty_name, v.summary, v.likes, v.downloads, v.created_at,
     v.last_modified, v.gated, v.license, v.x, v.y, v.primary_stage, d.first_seen_run, c.stored_run,
-    v.task_category, v.modality, v.subject_domain, v.language, v.size_category, v.license_family,
-    v.provenance_method, v.format_convention, v.role, v.training_stage, v.special_characteristics, c.stored_at
+    v.task_category, v.modality, v.language, v.size_category, v.license_family, v.role, c.stored_at, {fields}
 FROM datasets v JOIN dataset d ON d.repo_id = v.repo_id LEFT JOIN card c ON c.dataset_id = d.dataset_id
 WHERE v.on_map = 1 AND v.x IS NOT NULL AND v.y IS NOT NULL
 ORDER BY v.repo_id
@@ -119,7 +121,9 @@ class Frame:
 
 def read(conn: sqlite3.Connection) -> Frame:
     """Read the page's columns from the store."""
-    cursor = conn.execute(_QUERY)
+    there = {column[1] for column in conn.execute("PRAGMA table_info(datasets)")}
+    fields = ", ".join(f"v.{name}" if name in there else f"NULL AS {name}" for name in _FIELDS)
+    cursor = conn.execute(_QUERY.format(fields=fields))
     names = [column[0] for column in cursor.description]
     rows = [dict(zip(names, row, strict=True)) for row in cursor]
     frame = Frame()

@@ -9,7 +9,6 @@ import json
 from typing import Any
 
 from taxonomy.model import Field, Value
-from taxonomy.normalize import squash
 
 LONGEST_ITEM = 120
 MOST_ITEMS = 40
@@ -84,30 +83,39 @@ def _items(field: Field, text: str) -> list[str]:
 
 
 def _slug(field: Field, text: str) -> str:
-    wanted = squash(text)
-    for slug in field.names:
-        if squash(slug) == wanted:
-            return slug
-    near = _near(field, wanted)
+    found = _spelled(field, text)
+    if found is not None:
+        return found
+    near = _near(field, text)
     asked = f"Did you mean {' or '.join(near)}? " if near else ""
     raise CorrectionError(f'"{text.strip()}" is not a value of {field.name}', hint=asked + _known(field))
 
 
 def _free(field: Field, text: str) -> str:
     """A free text; one of the field's slugs, spelled otherwise, is that slug."""
-    for slug in field.names:
-        if squash(slug) == squash(text):
-            return slug
+    found = _spelled(field, text)
+    if found is not None:
+        return found
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     if not line or len(line) > LONGEST_ITEM:
         raise CorrectionError(f"a value of {field.name} has from 1 to {LONGEST_ITEM} characters")
     return line
 
 
-def _near(field: Field, wanted: str) -> list[str]:
+def _spelled(field: Field, text: str) -> str | None:
+    """The slug that differs from the text in case and punctuation alone."""
+    from taxonomy.normalize import squash
+
+    return {squash(slug): slug for slug in field.names}.get(squash(text))
+
+
+def _near(field: Field, text: str) -> list[str]:
     from rapidfuzz import fuzz, process
 
-    found = process.extract(wanted, {s: squash(s) for s in field.names}, scorer=fuzz.WRatio, limit=3, score_cutoff=70)
+    from taxonomy.normalize import squash
+
+    known = {slug: squash(slug) for slug in field.names}
+    found = process.extract(squash(text), known, scorer=fuzz.WRatio, limit=3, score_cutoff=70)
     return [match[2] for match in found]
 
 

@@ -10,11 +10,15 @@ RULES = "hfmap-rules"
 """The name that results of the rules carry where others carry a model's."""
 
 
+# What no keyless result depends on.
+_NOT_RULES = {"prompt.py", "canonical.py", "corrections.py", "examples.json", "taxonomy.json"}
+
+
 @lru_cache(maxsize=1)
 def rules_digest() -> str:
     """SHA-256 (hex) over this package's modules and data: a changed rule makes stale what it gave."""
     digest = hashlib.sha256()
     for file in sorted(Path(__file__).parent.iterdir()):
-        if file.suffix in {".py", ".json", ".npz"} and file.name not in {"prompt.py", "examples.json", "taxonomy.json"}:
+        if file.suffix in {".py", ".json", ".npz"} and file.name not in _NOT_RULES:
             digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()

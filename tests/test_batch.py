@@ -47,6 +47,11 @@ def created(services: Services) -> int:
     return sum(record.key == "create" for record in services.of("batch"))
 
 
+def both_looked_at(services: Services) -> bool:
+    """Whether the run has asked how its two batches are: it has recorded them."""
+    return len({record.key for record in services.of("batch", ok=True) if record.key.startswith("msgbatch")}) == 2
+
+
 def assert_all_once(services: Services, rows: Rows, cards: int) -> None:
     """Every card was answered once in a batch, stored once, and stands in the ledger with the tokens it took."""
     asked = services.anthropic.batches.calls
@@ -112,8 +117,7 @@ def test_what_a_batch_leaves_unanswered_is_asked_directly(run_hfmap: Run, rows: 
 
 def test_answers_of_a_batch_are_validated_and_repaired_like_any_other(run_hfmap: Run, rows: Rows) -> None:
     with Services(generated_cards(40, seed=10)) as services:
-        services.anthropic.rate_malformed = 0.5
-        services.anthropic.malformations = ("empty", "not_json", "wrong_slug", "truncated")
+        services.anthropic.malform_next(*(5 * ("empty", "not_json", "wrong_slug", "truncated")))
         run_hfmap(*BATCH, env=services.env)
         # Whatever was asked directly was asked to mend an answer.
         assert {record.turn for record in services.of("extract", "summarize")} == {2}
@@ -142,8 +146,7 @@ def test_a_run_killed_while_it_waits(run_hfmap: Run, rows: Rows, tmp_path: Path,
     with Services(generated_cards(20, seed=12)) as services:
         services.anthropic.batches.seconds = None
         with started(tmp_path, services, *BATCH) as process:
-            looked_at = lambda s: len({r.key for r in s.of("batch", ok=True) if r.key.startswith("msgbatch")}) == 2  # noqa: E731
-            services.wait_for(looked_at)
+            services.wait_for(both_looked_at)
             process.kill()
         assert rows("SELECT count(*), sum(outcome IS NULL) FROM batch_request") == [(40, 40)]
         services.anthropic.batches.finish()
@@ -227,8 +230,7 @@ def test_a_batch_that_is_gone_is_asked_again(run_hfmap: Run, rows: Rows, tmp_pat
     with Services(generated_cards(10, seed=18)) as services:
         services.anthropic.batches.seconds = None
         with started(tmp_path, services, *BATCH) as process:
-            looked_at = lambda s: len({r.key for r in s.of("batch", ok=True) if r.key.startswith("msgbatch")}) == 2  # noqa: E731
-            services.wait_for(looked_at)
+            services.wait_for(both_looked_at)
             process.kill()
         services.anthropic.batches.by_id.clear()
         done = run_hfmap("sync", "--no-map", env=services.env)
@@ -242,15 +244,16 @@ def test_cards_that_change_while_a_batch_is_out(run_hfmap: Run, rows: Rows, tmp_
     with Services(generated_cards(10, seed=19)) as services:
         services.anthropic.batches.seconds = None
         with started(tmp_path, services, *BATCH) as process:
-            looked_at = lambda s: len({r.key for r in s.of("batch", ok=True) if r.key.startswith("msgbatch")}) == 2  # noqa: E731
-            services.wait_for(looked_at)
+            services.wait_for(both_looked_at)
             process.kill()
         changed = next(iter(services.hub.datasets))
         services.hub.update(changed, card=b"A card about newly recorded bird songs in Norwegian forests. " * 10)
-        services.anthropic.batches.finish()
-        services.anthropic.batches.seconds = 0.0
-        run_hfmap(*BATCH, env=services.env)
-        assert created(services) == 4
+        with started(tmp_path, services, *BATCH) as process:
+            # The changed card has been sent, so it is stored; only now do the first answers come.
+            services.wait_for(lambda s: len(s.anthropic.batches.by_id) == 4)
+            services.anthropic.batches.finish()
+            process.communicate(timeout=60)
+            assert process.returncode == 0
         assert_ledger(services, rows)
     assert rows("SELECT count(*) FROM todo") == [(0,)]
     assert rows("SELECT count(*) FROM batch_request WHERE outcome = 'obsolete' AND call_id IS NOT NULL") == [(2,)]
@@ -260,8 +263,7 @@ def test_stopping_does_not_wait_for_a_batch(run_hfmap: Run, rows: Rows, tmp_path
     with Services(generated_cards(10, seed=20)) as services:
         services.anthropic.batches.seconds = None
         with started(tmp_path, services, *BATCH) as process:
-            looked_at = lambda s: len({r.key for r in s.of("batch", ok=True) if r.key.startswith("msgbatch")}) == 2  # noqa: E731
-            services.wait_for(looked_at)
+            services.wait_for(both_looked_at)
             process.send_signal(signal.SIGINT)
             _, errors = process.communicate(timeout=60)
         assert process.returncode == 130
@@ -274,7 +276,7 @@ def test_stopping_does_not_wait_for_a_batch(run_hfmap: Run, rows: Rows, tmp_path
 
 def test_a_budget_is_kept_in_batches(run_hfmap: Run, rows: Rows) -> None:
     with Services(generated_cards(30, seed=21)) as services:
-        run_hfmap(*BATCH, "--budget", "0.005", env=services.env, code=4)
+        run_hfmap(*BATCH, "--budget", "0.0005", env=services.env, code=4)
         assert created(services) == 0
         # Room for the dearest that a part of the questions can cost: the others go into later batches.
         run_hfmap(*BATCH, "--budget", "0.30", env=services.env)

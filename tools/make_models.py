@@ -27,6 +27,7 @@ from taxonomy import extractive, linear, scoring
 from taxonomy.cardtext import strip
 from taxonomy.linear import Document, LinearModel, document
 from taxonomy.model import load as load_taxonomy
+from taxonomy.rules import CardInput
 
 CARD_WEIGHT = 4.0
 """How many summaries a labelled card counts for: there are few, and they are what the model is for."""
@@ -73,9 +74,15 @@ def of_card(card: data.Card, weight: float = CARD_WEIGHT) -> Example:
 
 def of_row(row: data.Row) -> Example:
     """The example of a row: its name, task and summary."""
+    given = row_input(row)
+    return Example(seen(given.title, given.tags, given.text), row.labels)
+
+
+def row_input(row: data.Row) -> CardInput:
+    """A row as if it were a card whose whole text is the summary."""
     name = row.id.rsplit("/", 1)[-1].replace("-", " ").replace("_", " ")
     task = "task_categories:" + row.task.lower().replace(" ", "-")
-    return Example(seen(name, (task,), row.labels.summary), row.labels)
+    return CardInput(row.labels.summary, name, (task,))
 
 
 def of_summary(card: data.Card) -> Example:
@@ -142,11 +149,16 @@ def matrix(examples: Sequence[Example], words: Sequence[str], idf: np.ndarray, r
     from scipy import sparse
 
     index = {word: row for row, word in enumerate(words)}
-    x = sparse.lil_matrix((len(examples), len(words)))
-    for row, example in enumerate(examples):
+    columns: list[int] = []
+    values: list[float] = []
+    ends = [0]
+    for example in examples:
         known = [(index[word], count) for word, count in example.document.words.items() if word in index]
-        values = np.log1p([count for _, count in known]) * idf[[column for column, _ in known]]
-        x[row, [column for column, _ in known]] = values / (np.linalg.norm(values) or 1)
+        row = np.log1p([count for _, count in known]) * idf[[column for column, _ in known]]
+        columns += [column for column, _ in known]
+        values += (row / (np.linalg.norm(row) or 1)).tolist()
+        ends.append(len(columns))
+    x = sparse.csr_matrix((values, columns, ends), shape=(len(examples), len(words)))
     scores = [[linear.RULE * example.document.rules.get(name, 0) for name in rules] for example in examples]
     return sparse.hstack([x, sparse.csr_matrix(scores)]).tocsr()
 

@@ -12,6 +12,8 @@ from engine.config import Secrets, Settings
 from engine.events import Bus, Event, StageGrew
 from engine.pipeline.naming import Naming
 from engine.store.connection import open_passes
+from engine.store.taxonomies import taxonomy_in_force
+from engine.store.views import ensure_views
 
 PRELOAD_FROM = 100
 """Cards to embed from which on the map is sure to need its libraries. A refresh of fewer may do without them."""
@@ -65,5 +67,7 @@ def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spen
         topics.ensure(
             conn, run_id=run_id, layout_id=placed.layout_id, namer=naming, emit=bus, text_encoder=LocalEmbedder()
         )
+        # As many topic columns as the new tree has layers.
+        ensure_views(conn, taxonomy_in_force(conn))
         drawn = page.ensure(conn, run_id=run_id, out=settings.out, emit=bus)
     return drawn.path, naming.usd if naming else 0.0

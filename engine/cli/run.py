@@ -31,7 +31,10 @@ from engine.store.history import retry_failed
 from engine.store.lock import writing
 from engine.store.records import ResultStage
 from engine.store.runs import Ids, finish_run, put_in_force, start_run
-from taxonomy.model import Taxonomy, load
+from engine.store.spelling import canonicalize
+from engine.store.taxonomies import load_taxonomy, taxonomy_in_force
+from engine.store.views import check_columns, ensure_views
+from taxonomy.model import Taxonomy
 
 _OUTCOMES = {
     EXIT_DONE: "done",
@@ -59,8 +62,11 @@ def run_sync(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> 
         HfmapError: the run could not start, or could not go on.
     """
 
+    taxonomy = load_taxonomy(settings.taxonomy)
+    # Before a new database is made, or anything paid for.
+    check_columns(taxonomy)
+
     def work(run_id: int, tally: Tally) -> None:
-        taxonomy = load()
         started = time.monotonic()
         if not settings.no_map:
             bus.subscribe(Preload())
@@ -68,10 +74,12 @@ def run_sync(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> 
         tally.seconds |= result.seconds | {"sync": time.monotonic() - started}
         tally.usd = result.usd
         _count(result, tally)
+        with open_passes(settings.db) as conn:
+            canonicalize(conn)
         if result.error is None and not result.stopped and not settings.no_map:
             _draw(settings, secrets, run_id, bus, tally)
 
-    return _run("sync", settings, output, bus, work)
+    return _run("sync", settings, output, bus, work, taxonomy)
 
 
 def run_map(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> int:
@@ -83,12 +91,21 @@ def run_map(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> i
     return _run("map", settings, output, bus, lambda run_id, tally: _draw(settings, secrets, run_id, bus, tally))
 
 
-def _run(command: str, settings: Settings, output: Output, bus: Bus, work: Callable[[int, Tally], None]) -> int:
+def _run(
+    command: str,
+    settings: Settings,
+    output: Output,
+    bus: Bus,
+    work: Callable[[int, Tally], None],
+    taxonomy: Taxonomy | None = None,
+) -> int:
     tally = Tally(exit_code=EXIT_FAILED)
     with writing(settings.db):
         for version in prepare(settings.db):
             bus(Notice(f"{settings.db} was brought up to date from version {version}."))
         with open_passes(settings.db) as conn:
+            if ensure_views(conn, taxonomy or taxonomy_in_force(conn)):
+                bus(Notice("Another taxonomy than before is in force: fields are read from every card again."))
             run_id = start_run(conn, command, settings.source if command == "sync" else None, settings.as_json())
         bus(RunStarted(run_id, command, settings.as_json()))
         try:

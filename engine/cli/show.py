@@ -14,12 +14,13 @@ from engine.cli.options import db_option, json_option, reading
 from engine.cli.output import Output
 from engine.cli.text import plain
 from engine.errors import HfmapError
+from engine.store.overrides import known_id
+from engine.store.taxonomies import taxonomy_in_force
+from engine.store.views import MOST_LAYERS
 
-_JSON_COLUMNS = ("tags", "training_stage", "special_characteristics", "geo_scope", "upstream_models")
 _FIELDS = """
-SELECT v.field, v.value, v.quote, v.verified, v.confidence, v.problem, i.provider, i.model, i.created_at
-FROM in_force i JOIN field_value v ON v.result_id = i.result_id
-WHERE i.dataset_id = ? AND i.stage = 'extract' ORDER BY v.field
+SELECT field, value, quote, verified, confidence, problem, origin AS provider, model, note, created_at
+FROM claim WHERE dataset_id = ? ORDER BY field
 """
 _ORIGINS = "SELECT stage, provider, model, spec_hash, input_hash, created_at FROM in_force WHERE dataset_id = ?"
 _TOPICS = """
@@ -31,9 +32,8 @@ _CARD = "SELECT text, body_chars, front_matter, problems, stored_at FROM card WH
 # Shown apart from the rest, or under "fields".
 _ELSEWHERE = frozenset(
     {
-        *("repo_id", "pretty_name", "summary", *_JSON_COLUMNS, "primary_stage", "role"),
-        *("subject_domain", "provenance_method", "format_convention", "is_benchmark"),
-        *(f"topic_{layer}" for layer in range(6)),
+        *("repo_id", "pretty_name", "summary", "primary_stage", "role"),
+        *(f"topic_{layer}" for layer in range(MOST_LAYERS)),
     }
 )
 
@@ -65,7 +65,9 @@ def find(conn: sqlite3.Connection, wanted: str) -> tuple[int, str]:
         HfmapError: there is none; the hint names those with ids like it.
     """
     name = re.sub(r"^https?://[^/]+/(datasets/)?", "", wanted.strip()).strip("/")
-    for where in ("repo_id = ?", "repo_id = ? COLLATE NOCASE", "name = ? COLLATE NOCASE"):
+    if (known := known_id(conn, name)) is not None:
+        return known
+    for where in ("repo_id = ? COLLATE NOCASE", "name = ? COLLATE NOCASE"):
         rows = conn.execute(f"SELECT dataset_id, repo_id FROM dataset WHERE {where} LIMIT 2", (name,)).fetchall()
         if len(rows) == 1:
             return int(rows[0][0]), str(rows[0][1])
@@ -85,7 +87,7 @@ def _near(conn: sqlite3.Connection, name: str) -> list[str]:
 def describe(conn: sqlite3.Connection, dataset_id: int, repo_id: str) -> dict[str, Any]:
     """Everything known of one dataset, as JSON values; lists are lists."""
     facts = dict(conn.execute("SELECT * FROM datasets WHERE repo_id = ?", (repo_id,)).fetchone())
-    for column in _JSON_COLUMNS:
+    for column in ("tags", *(field.name for field in taxonomy_in_force(conn) if field.kind in {"many", "open"})):
         facts[column] = _loads(facts[column])
     reason = conn.execute("SELECT card_reason FROM dataset WHERE dataset_id = ?", (dataset_id,)).fetchone()
     facts["card_reason"] = reason[0]
@@ -122,8 +124,9 @@ def _print(output: Output, facts: dict[str, Any]) -> None:
         line("")
         line(_wrapped(facts["summary"], ""))
     line("")
+    named = {field["field"] for field in facts["fields"]}
     for name, value in facts.items():
-        if name not in _ELSEWHERE and not isinstance(value, list | dict) and value is not None:
+        if name not in _ELSEWHERE and name not in named and not isinstance(value, list | dict) and value is not None:
             line(f"{name:<16}{plain(str(value))}")
     if facts["tags"]:
         line(_wrapped(", ".join(map(str, facts["tags"])), f"{'tags':<16}"))
@@ -154,6 +157,9 @@ def _print_field(output: Output, field: dict[str, Any]) -> None:
     if field["quote"]:
         mark = "✓ in the card" if field["verified"] else "✗ not in the card"
         output.data(_wrapped(f"“{field['quote']}” {mark}", "    "))
+    if field["provider"] == "person":
+        note = f": {field['note']}" if field["note"] else ""
+        output.data(_wrapped(f"corrected by {field['model'] or 'a person'}{note}", "    "))
     if field["problem"]:
         output.data(_wrapped(f"problem: {field['problem']}", "    "))
 

@@ -61,6 +61,7 @@ def _shared(function: F) -> F:
 @click.option("--target", metavar="N", help="How many datasets the map holds. [default: 5000]")
 @click.option("--overshoot", metavar="N", help="How many to list. [default: a fifth more, at least 1000 more]")
 @click.option("--rank", metavar="SIGNAL", help=f"{', '.join(RANKS)}. [default: likes]")
+@click.option("--taxonomy", metavar="FILE", help="Other fields and values than hfmap's own.")
 @_flag("--refresh", "Ask for every card again.")
 @_flag("--retry-failed", "Try again what was given up after failing in several runs.")
 @_flag("--batch", "Ask Anthropic in batches: half the price, an answer within hours.")

@@ -162,9 +162,11 @@ class Caller:
             self.breaker.failed(error)
             if isinstance(error, TransientError) and error.limited:
                 await self._pacer.refused(started)
+            else:
+                await self._pacer.let_through()
             raise
         self.breaker.succeeded()
-        await self._pacer.succeeded()
+        await self._pacer.let_through()
         return answer
 
 

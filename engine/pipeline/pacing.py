@@ -37,7 +37,7 @@ SECONDS = 1.0
 """The shortest spell; half of it while no limit has been met."""
 
 OVERLOAD = 6
-"""Refusals that end a spell at once if they are more than half of its calls."""
+"""Refusals that end a spell at once if they are more than three quarters of its calls."""
 
 TELLING = 0.12
 """Share of refusals that is large enough to tell, by going slower, whether they come of the pace."""
@@ -53,7 +53,7 @@ class Pacer:
         self._waiting_changed = waiting_changed
         self._last = float("-inf")  # start of a call
         self._began = 0.0  # of the present spell
-        self._passed = 0
+        self._let = 0
         self._refused = 0
         self._step = LARGE_STEP
         self._before: tuple[float, float | None] | None = None  # share of refusals and pace before it was last lowered
@@ -81,9 +81,9 @@ class Pacer:
         finally:
             self._change_waiting(-1)
 
-    async def succeeded(self) -> None:
-        """Count a call that got through."""
-        self._passed += 1
+    async def let_through(self) -> None:
+        """Count a call that was let through, whatever became of it."""
+        self._let += 1
         await self._look()
 
     async def refused(self, started: float) -> None:
@@ -95,13 +95,14 @@ class Pacer:
 
     async def _look(self) -> None:
         """At the end of a spell, draw the lesson."""
-        passed, refused = self._passed, self._refused
+        passed, refused = self._let, self._refused
         calls = passed + refused
-        if calls < (CALLS if refused else CALLS / 3) and not OVERLOAD <= refused > passed:
+        flood = OVERLOAD <= refused > 3 * passed
+        if not flood and calls < (CALLS if refused else CALLS / 3):
             return
         now = anyio.current_time()
         lasted = now - self._began
-        if OVERLOAD <= refused > passed:
+        if flood:
             self._before = None
             self._step = SMALL_STEP if self.rate else LARGE_STEP
             await self._set(now, self.rate / 2 if self.rate else FIRST)
@@ -138,7 +139,7 @@ class Pacer:
         await self._set(now, rate)
 
     async def _set(self, now: float, rate: float | None) -> None:
-        self._began, self._passed, self._refused = now, 0, 0
+        self._began, self._let, self._refused = now, 0, 0
         if rate is None:
             self._limiter = None
         elif rate != self.rate:

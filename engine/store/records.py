@@ -142,8 +142,9 @@ def card_stored(card: CardRow) -> Statement:
     return statement(
         "INSERT INTO card (dataset_id, repo_id, pretty_name, text, body_chars, front_matter, declared, problems, "
         "input_hash, stored_run, stored_at, summary) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+        "coalesce((SELECT o.value ->> '$' FROM override o WHERE o.dataset_id = ?1 AND o.field = 'summary'), "
         "(SELECT s.text FROM result r JOIN summary s USING (result_id) JOIN current_spec cs USING (spec_id) "
-        "WHERE r.input_hash = ?9)) "
+        "WHERE r.input_hash = ?9))) "
         "ON CONFLICT (dataset_id) DO UPDATE SET repo_id = excluded.repo_id, pretty_name = excluded.pretty_name, "
         "text = excluded.text, body_chars = excluded.body_chars, front_matter = excluded.front_matter, "
         "declared = excluded.declared, problems = excluded.problems, input_hash = excluded.input_hash, "

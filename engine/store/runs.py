@@ -98,7 +98,8 @@ def _search_summaries(conn: sqlite3.Connection) -> None:
     conn.execute(
         "UPDATE card SET summary = f.text FROM (SELECT i.dataset_id, s.text FROM in_force i "
         "JOIN summary s ON s.result_id = i.result_id WHERE i.stage = 'summarize') f "
-        "WHERE f.dataset_id = card.dataset_id AND card.summary IS NOT f.text"
+        "WHERE f.dataset_id = card.dataset_id AND card.summary IS NOT f.text AND NOT EXISTS ("
+        "SELECT 1 FROM override o WHERE o.dataset_id = card.dataset_id AND o.field = 'summary')"
     )
 
 

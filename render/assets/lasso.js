@@ -87,8 +87,13 @@ HF.lasso = (() => {
   function draw() {
     const drawing = Boolean(sheet);
     const selected = HF.store.has("lasso");
-    bar.hidden = !drawing && !selected;
-    if (bar.hidden) return;
+    const hidden = !drawing && !selected;
+    if (hidden !== bar.hidden) {
+      bar.hidden = hidden;
+      document.documentElement.classList.toggle("with-selection", !hidden);
+      HF.emit("resized");
+    }
+    if (hidden) return;
     const action = (text, onclick, label) => el("button", { type: "button", text, onclick, "aria-label": label });
     if (drawing) {
       const mode = (name, text) => el("button", { type: "button", text, "aria-pressed": String(shape === name), onclick: () => ((shape = name), draw()) });

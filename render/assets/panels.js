@@ -12,6 +12,7 @@ HF.panels = (() => {
     for (const button of buttons) button.setAttribute("aria-expanded", String(button.dataset.panel === name));
     for (const body of panel.querySelectorAll(".panel-body")) body.hidden = body.dataset.for !== name;
     HF.byId("panel-title").textContent = titles[name] ?? "";
+    HF.emit("panel", name);
     HF.emit("resized");
   }
 

@@ -15,7 +15,11 @@ HF.results = (() => {
   const list = el("ol", { class: "results", "aria-label": "Datasets" });
   const more = el("button", { type: "button", class: "wide", onclick: () => extend() });
 
+  let stale = true;
+
   function refresh() {
+    stale = HF.panels.open() !== "results"; // nobody sees it: sorting can wait
+    if (stale) return;
     const shown = HF.store.shown();
     rows = [];
     for (let i = 0; i < shown.length; i++) if (shown[i]) rows.push(i);
@@ -61,6 +65,7 @@ HF.results = (() => {
 
   function enter() {
     HF.panels.show("results");
+    refresh();
     list.querySelector("button")?.focus();
   }
 
@@ -71,8 +76,8 @@ HF.results = (() => {
       list,
       more,
     );
-    refresh();
   });
-  HF.on("shown", HF.debounce(() => list.isConnected && refresh(), 60));
+  HF.on("panel", () => stale && HF.data && refresh());
+  HF.on("shown", HF.debounce(refresh, 60));
   return { enter, rows: () => rows };
 })();

@@ -151,6 +151,17 @@ def lonely(tab: Any) -> int:
     return index
 
 
+def point_at(tab: Any, index: int) -> None:
+    """Move the pointer onto a dataset's point, until its card shows: the first frames may still be under way."""
+    x, y = at(tab, index)
+    for attempt in range(20):
+        tab.mouse.move(x + attempt % 2, y)
+        tab.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        if tab.locator("#card").is_visible():
+            return
+    raise AssertionError("the point does not answer to the pointer")
+
+
 def settle(tab: Any) -> None:
     """Wait until the view no longer moves and a frame of it has been drawn."""
     tab.wait_for_function("() => !hfmap.map.moving()")

@@ -48,7 +48,9 @@ def test_fifty_random_combinations_equal_the_same_query_in_sql(site: Site, opene
                 edges = facts["edges"][key]
                 low, high = sorted(rng.sample(range(len(edges)), 2))
                 tab.evaluate("([key, low, high]) => hfmap.ranges.narrow(key, low, high)", [key, low, high])
-                where.append(f"{key} >= {edges[low]}" + (f" AND {key} < {edges[high]}" if high < len(edges) - 1 else ""))
+                where.append(
+                    f"{key} >= {edges[low]}" + (f" AND {key} < {edges[high]}" if high < len(edges) - 1 else "")
+                )
             if rng.random() < 0.4:
                 word = rng.choice(["radiology", "parallel", "dialogue"])
                 tab.evaluate("word => hfmap.search.set(word)", word)

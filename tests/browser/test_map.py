@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import at, lonely, settle
+from .conftest import at, lonely, point_at, settle
 
 Site = Callable[..., Path]
 Open = Callable[..., Any]
@@ -62,8 +62,7 @@ def test_hovering_shows_the_card(site: Site, opened: Open) -> None:
     tab = opened(site(400))
     settle(tab)
     index = lonely(tab)
-    tab.mouse.move(*at(tab, index))
-    tab.wait_for_selector("#card:not([hidden])")
+    point_at(tab, index)
     assert tab.evaluate("i => hfmap.data.summary[i]", index) in tab.inner_text("#card")
     tab.mouse.move(640, 20)
     tab.wait_for_selector("#card", state="hidden")

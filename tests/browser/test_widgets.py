@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .conftest import at, lonely, settle
+from .conftest import at, lonely, point_at, settle
 
 Site = Callable[..., Path]
 Open = Callable[..., Any]
@@ -17,6 +17,7 @@ def test_a_click_opens_the_drawer_with_everything_known(site: Site, opened: Open
     tab = opened(site(400))
     settle(tab)
     index = lonely(tab)
+    point_at(tab, index)
     tab.mouse.click(*at(tab, index))
     drawer = tab.locator("#drawer")
     tab.wait_for_selector("#drawer .claims")
@@ -50,6 +51,7 @@ def test_with_ctrl_a_click_opens_the_hub(site: Site, opened: Open) -> None:
     settle(tab)
     index = lonely(tab)
     tab.evaluate("() => { window.open = (...args) => { window.went = args; }; }")
+    point_at(tab, index)
     tab.keyboard.down("Control")
     tab.mouse.click(*at(tab, index))
     tab.keyboard.up("Control")
@@ -252,7 +254,10 @@ def test_hostile_text_is_text_in_every_widget(site: Site, opened: Open) -> None:
     assert "<img src=x onerror=" in text
     assert "</script><script>window.canary='close'</script>" in text
     assert tab.evaluate("() => window.canary") is None
-    assert tab.evaluate("() => document.querySelectorAll('body img:not(#loading-image), body iframe, body object').length") == 0
+    assert (
+        tab.evaluate("() => document.querySelectorAll('body img:not(#loading-image), body iframe, body object').length")
+        == 0
+    )
     assert "evil" in tab.evaluate("() => hfmap.exporter.csv(hfmap.lasso.rows())")
     tab.evaluate("() => { hfmap.filters.allow('licence', [1, 2]); hfmap.emit('changed'); }")
     tab.wait_for_function("() => location.hash.includes('f.licence')")

@@ -1,4 +1,4 @@
-"""All three doubles together, in one background thread."""
+"""All doubles together, in one background thread."""
 
 from __future__ import annotations
 

@@ -22,12 +22,49 @@ from engine.store.views import datasets_view, ensure_views
 from taxonomy.model import Taxonomy, dumps, load, loads
 
 NOW = "2026-11-20T10:00:00Z"
-PROMISED = (
-    "repo_id author name pretty_name url rank on_map likes downloads created_at last_modified sha gated license "
-    "license_family size_category language task_category modality tags card_chars card_status summary subject_domain "
-    "provenance_method training_stage primary_stage format_convention special_characteristics geo_scope "
-    "upstream_models is_benchmark role topic_0 topic_1 topic_2 topic_3 topic_4 topic_5 x y"
-).split()
+PROMISED = [
+    "repo_id",
+    "author",
+    "name",
+    "pretty_name",
+    "url",
+    "rank",
+    "on_map",
+    "likes",
+    "downloads",
+    "created_at",
+    "last_modified",
+    "sha",
+    "gated",
+    "license",
+    "license_family",
+    "size_category",
+    "language",
+    "task_category",
+    "modality",
+    "tags",
+    "card_chars",
+    "card_status",
+    "summary",
+    "subject_domain",
+    "provenance_method",
+    "training_stage",
+    "primary_stage",
+    "format_convention",
+    "special_characteristics",
+    "geo_scope",
+    "upstream_models",
+    "is_benchmark",
+    "role",
+    "topic_0",
+    "topic_1",
+    "topic_2",
+    "topic_3",
+    "topic_4",
+    "topic_5",
+    "x",
+    "y",
+]
 
 
 @pytest.fixture
@@ -37,7 +74,7 @@ def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     with open_passes(path) as conn:
         conn.execute("INSERT INTO run (run_id, command, started_at) VALUES (1, 'sync', ?)", (NOW,))
         for stage in ("extract", "summarize"):
-            put_in_force(conn, Spec(stage, "local", "rules", {}))  # type: ignore[arg-type]
+            put_in_force(conn, Spec(stage, "local", "rules", {}))
         yield conn
 
 

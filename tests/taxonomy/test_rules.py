@@ -104,7 +104,8 @@ LINES = [
 
 def test_the_line_comes_from_the_card_or_from_its_tags() -> None:
     tags = ("task_categories:image-classification", "modality:image", "language:en")
-    assert summarize(CardInput(LINES[0][0], "me/owl-pics", tags)) == LINES[0][1]
+    assert summarize(CardInput(LINES[0][0], "me/owl-pics", tags[1:])) == LINES[0][1]
+    assert summarize(CardInput(LINES[0][0], "me/owl-pics", tags)) == LINES[0][1][:-1] + " for image classification."
     assert summarize(CardInput("", "owl-pics", tags)) == LINES[1][1]
     assert "cite" not in summarize(CardInput(LINES[2][0], "owl-pics", tags))
     assert summary_problem(summarize(CardInput("", "", ()))) is None
