@@ -3,7 +3,7 @@
 -- float32. A new version of this file comes with a migration in engine/store/migrations.py.
 
 PRAGMA application_id = 1751543152; -- the bytes "hfmp"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- One row per command that wrote to the database.
 CREATE TABLE run (

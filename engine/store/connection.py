@@ -38,7 +38,7 @@ def prepare(path: Path) -> list[int]:
             check_version(conn, path, allow_older=True)
             version = conn.execute("PRAGMA user_version").fetchone()[0]
             if version < schema_version():
-                return migrate(conn, to=schema_version())
+                return migrate(conn, schema_sql(), to=schema_version())
             # A database that cannot be written is found out here, before anything is downloaded or paid for.
             conn.execute("BEGIN IMMEDIATE")
             conn.execute(f"PRAGMA user_version = {version}")

@@ -1,30 +1,38 @@
 """How a database of an older version becomes one of the present.
 
-Each step takes the database from one version to the next. All steps and the new `user_version` are committed
-together, so that an interrupted migration leaves the old database as it was. A migrated database has the same
-schema as a new one; the tests compare them.
+Two things happen in one transaction, so that an interrupted migration leaves the old database as it was. Steps move
+data, one version at a time, where its meaning has changed. Then the structure is brought in line with the schema file:
+tables that differ are rebuilt, views, triggers and indexes made anew. So a migrated database has the same schema as a
+new one, without a second description of it that could disagree.
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 
 Step = Callable[[sqlite3.Connection], None]
 
-STEPS: Mapping[int, Step] = {}
-"""From version n to n + 1."""
+
+def _one_to_two(conn: sqlite3.Connection) -> None:
+    # A card that could not be had is no state of the card any more, but a row of table `failure`.
+    conn.execute("UPDATE dataset SET card_status = 'pending' WHERE card_status = 'failed'")
 
 
-def migrate(conn: sqlite3.Connection, *, to: int, steps: Mapping[int, Step] = STEPS) -> list[int]:
-    """Bring a database up to version `to` in one transaction; return the versions it left.
+STEPS: Mapping[int, Step] = {1: _one_to_two}
+"""What moves data from version n to n + 1; runs on the tables of version n. Versions without one are left out."""
+
+
+def migrate(conn: sqlite3.Connection, schema: str, *, to: int, steps: Mapping[int, Step] = STEPS) -> list[int]:
+    """Bring a database up to version `to`, whose structure `schema` describes; return the versions it left.
 
     `conn` must be in autocommit mode (`isolation_level=None`).
 
     Raises:
-        sqlite3.Error: a step failed; the database is as it was.
+        sqlite3.Error: it could not be done; the database is as it was.
     """
-    left: list[int] = []
     # Tables that are rebuilt would break the references to them halfway.
     conn.execute("PRAGMA foreign_keys = OFF")
     try:
@@ -32,10 +40,11 @@ def migrate(conn: sqlite3.Connection, *, to: int, steps: Mapping[int, Step] = ST
         try:
             # Read inside the transaction: another process may have migrated the file since it was opened.
             version = int(conn.execute("PRAGMA user_version").fetchone()[0])
-            while version < to:
-                steps[version](conn)
-                left.append(version)
-                version += 1
+            for at in range(version, to):
+                if at in steps:
+                    steps[at](conn)
+            if version < to:
+                _conform(conn, schema)
             broken = conn.execute("PRAGMA foreign_key_check").fetchone()
             if broken is not None:
                 raise sqlite3.IntegrityError(f"the migration leaves a dangling reference in {broken[0]}")
@@ -46,7 +55,62 @@ def migrate(conn: sqlite3.Connection, *, to: int, steps: Mapping[int, Step] = ST
         conn.execute("COMMIT")
     finally:
         conn.execute("PRAGMA foreign_keys = ON")
-    return left
+    return list(range(version, to))
+
+
+def structure(conn: sqlite3.Connection) -> dict[tuple[str, str], str]:
+    """Return the definitions in a database by (type, name), without SQLite's own and those of full-text tables."""
+    virtual = [name for (name,) in conn.execute("SELECT name FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL%'")]
+    shadows = tuple(f"{name}_" for name in virtual)
+    rows = conn.execute("SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL").fetchall()
+    return {
+        (kind, name): _unquoted(sql)
+        for kind, name, sql in rows
+        if not name.startswith("sqlite_") and not (kind == "table" and name.startswith(shadows))
+    }
+
+
+def _unquoted(sql: str) -> str:
+    """Take off the quotation marks that a rename puts around a table's name."""
+    return re.sub(r'^(CREATE TABLE )"(\w+)"', r"\1\2", sql)
+
+
+def _conform(conn: sqlite3.Connection, schema: str) -> None:
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(schema)
+        wanted = structure(fresh)
+    found = structure(conn)
+    for kind, name in found:
+        if kind != "table":
+            conn.execute(f'DROP {kind} "{name}"')
+    for (kind, name), sql in wanted.items():
+        if kind == "table" and found.get((kind, name)) != sql:
+            _table(conn, name, sql, rebuild=(kind, name) in found)
+    for (kind, _), sql in wanted.items():
+        if kind != "table":
+            conn.execute(sql)
+
+
+def _table(conn: sqlite3.Connection, name: str, sql: str, *, rebuild: bool) -> None:
+    if not rebuild:
+        conn.execute(sql)
+        return
+    if sql.startswith("CREATE VIRTUAL"):
+        conn.execute(f'DROP TABLE "{name}"')
+        conn.execute(sql)
+        conn.execute(f"INSERT INTO {name} ({name}) VALUES ('rebuild')")
+        return
+    new = f"{name}__new"
+    conn.execute(sql.replace(f"CREATE TABLE {name}", f"CREATE TABLE {new}", 1))
+    columns = [row[1] for row in conn.execute(f'PRAGMA table_info("{new}")') if row[1] in _columns(conn, name)]
+    listed = ", ".join(f'"{column}"' for column in columns)
+    conn.execute(f'INSERT INTO "{new}" ({listed}) SELECT {listed} FROM "{name}"')
+    conn.execute(f'DROP TABLE "{name}"')
+    conn.execute(f'ALTER TABLE "{new}" RENAME TO "{name}"')
+
+
+def _columns(conn: sqlite3.Connection, table: str) -> set[str]:
+    return {row[1] for row in conn.execute(f'PRAGMA table_info("{table}")')}
 
 
 def statements(script: str) -> list[str]:
@@ -58,6 +122,6 @@ def statements(script: str) -> list[str]:
         if sqlite3.complete_statement(pending):
             found.append(pending.strip())
             pending = ""
-    if pending.strip() and not all(not x.strip() or x.lstrip().startswith("--") for x in pending.splitlines()):
+    if any(line.strip() and not line.lstrip().startswith("--") for line in pending.splitlines()):
         raise ValueError(f"unfinished SQL statement: {pending.strip()[:60]}")
     return found

@@ -18,8 +18,8 @@ HF.results = (() => {
   let stale = true;
 
   function refresh() {
-    stale = HF.panels.open() !== "results"; // nobody sees it: sorting can wait
-    if (stale) return;
+    if (!stale || HF.panels.open() !== "results") return; // where nobody sees it, sorting can wait
+    stale = false;
     const shown = HF.store.shown();
     rows = [];
     for (let i = 0; i < shown.length; i++) if (shown[i]) rows.push(i);
@@ -70,14 +70,18 @@ HF.results = (() => {
   }
 
   HF.on("ready", () => {
-    const select = el("select", { onchange: (event) => ((order = event.target.value), refresh()) }, ...Object.entries(orders).map(([key, [title]]) => el("option", { value: key, text: title })));
+    const select = el("select", { onchange: (event) => ((order = event.target.value), (stale = true), refresh()) }, ...Object.entries(orders).map(([key, [title]]) => el("option", { value: key, text: title })));
     host.append(
       el("label", { class: "field" }, el("span", { text: "Order" }), select),
       list,
       more,
     );
   });
-  HF.on("panel", () => stale && HF.data && refresh());
-  HF.on("shown", HF.debounce(refresh, 60));
+  const soon = HF.debounce(refresh, 60);
+  HF.on("panel", () => HF.data && refresh());
+  HF.on("shown", () => {
+    stale = true;
+    soon();
+  });
   return { enter, rows: () => rows };
 })();

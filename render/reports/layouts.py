@@ -62,11 +62,7 @@ def present(versions: tuple[LayoutVersion, ...]) -> Report:
                 "" if versions else "No layout has been made yet.",
                 Table(
                     (*columns, *(name.replace("_", " ") for name in _MEASURES)),
-                    [
-                        (v.layout_id, v.run_id, v.created_at, v.made_by, v.parent_id, v.points, v.changed, v.placed)
-                        + tuple(v.quality.get(name) for name in _MEASURES)
-                        for v in newest
-                    ],
+                    [(*_row(v), *(v.quality.get(name) for name in _MEASURES)) for v in newest],
                 ),
                 bars(
                     [(f"layout {v.layout_id}, {v.made_by}", [v.quality.get(n) for n in _MEASURES]) for v in newest],
@@ -77,3 +73,7 @@ def present(versions: tuple[LayoutVersion, ...]) -> Report:
             ),
         ),
     )
+
+
+def _row(v: LayoutVersion) -> tuple[str | int | None, ...]:
+    return v.layout_id, v.run_id, v.created_at, v.made_by, v.parent_id, v.points, v.changed, v.placed

@@ -87,16 +87,19 @@ class RankFacts:
 
 
 def measure(conn: sqlite3.Connection, top: int) -> RankFacts:
-    """Compare the signals; what each brings is counted in its first `top`, but never beyond half of what is known."""
+    """Compare the signals; what each brings is counted in its first `top`, but never beyond half of what is known; signals that
+    are known of fewer than half the datasets are left out there.
+    """
     rows = conn.execute(_LISTED).fetchall()
     columns = {
         signal: np.array([np.nan if row[1 + place] is None else row[1 + place] for row in rows], dtype=np.float64)
         for place, signal in enumerate(SIGNALS)
     }
     known = {signal: int(np.isfinite(values).sum()) for signal, values in columns.items()}
-    usable = [signal for signal in SIGNALS if known[signal]]
+    # A signal that only a few have would leave nothing of the tops of the others.
+    usable = [signal for signal in SIGNALS if known[signal] and 2 * known[signal] >= len(rows)]
     pairs, points = [], []
-    for one, other in combinations(usable, 2):
+    for one, other in combinations([signal for signal in SIGNALS if known[signal]], 2):
         both = np.isfinite(columns[one]) & np.isfinite(columns[other])
         pairs.append(_compare(one, other, columns[one][both], columns[other][both]))
         points.append((one, other, tuple(columns[one][both].tolist()), tuple(columns[other][both].tolist())))
@@ -178,7 +181,7 @@ def present(facts: RankFacts) -> Report:
             for one, other, x, y in facts.points
         ),
         Section(
-            "Overlap of the first",
+            "Overlap of the tops",
             "Chance: what two orders that have nothing to do with each other would share. Ties: equal values at the "
             "cut, where names decided." + ("" if overlaps else f" Fewer than {TOPS[0]} datasets: nothing to compare."),
             Table(("signal", "and", "first", "shared", "share %", "chance %", "ties"), overlaps),

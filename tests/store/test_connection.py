@@ -12,7 +12,6 @@ import pytest
 from engine.errors import DatabaseBusyError, DatabaseTooNewError, StoreError
 from engine.store.connection import open_passes, open_readonly, prepare
 from engine.store.lock import writing
-from engine.store.migrations import migrate
 from engine.store.runs import start_run
 from engine.store.schema import application_id, schema_version
 
@@ -96,25 +95,3 @@ def test_only_one_writes_and_the_other_is_told_who(tmp_path: Path) -> None:
             pytest.fail("two hold the lock")
     with writing(path):
         pass
-
-
-def test_a_failed_migration_leaves_the_old_database(tmp_path: Path) -> None:
-    path = tmp_path / "x.sqlite"
-    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
-        conn.execute("CREATE TABLE t (x)")
-        conn.execute("PRAGMA user_version = 7")
-
-        def good(c: sqlite3.Connection) -> None:
-            c.execute("ALTER TABLE t ADD COLUMN y")
-
-        def bad(c: sqlite3.Connection) -> None:
-            c.execute("INSERT INTO t VALUES (1, 2)")
-            c.execute("CREATE TABLE t (x)")
-
-        with pytest.raises(sqlite3.OperationalError):
-            migrate(conn, to=9, steps={7: good, 8: bad})
-        assert conn.execute("PRAGMA user_version").fetchone() == (7,)
-        assert [row[1] for row in conn.execute("PRAGMA table_info(t)")] == ["x"]
-        assert migrate(conn, to=8, steps={7: good}) == [7]
-        assert [row[1] for row in conn.execute("PRAGMA table_info(t)")] == ["x", "y"]
-        assert conn.execute("PRAGMA user_version").fetchone() == (8,)

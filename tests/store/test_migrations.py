@@ -1,0 +1,102 @@
+"""Databases of older versions, empty and filled, become equal to new ones, or stay as they were."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.store.connection import prepare
+from engine.store.migrations import migrate, structure
+from engine.store.schema import schema_sql, schema_version
+
+OLD = sorted((Path(__file__).parents[1] / "data").glob("schema-*.sql"))
+
+FILL = """
+INSERT INTO run (run_id, command, started_at) VALUES (1, 'sync', '2026-01-01T00:00:00Z');
+INSERT INTO dataset (dataset_id, repo_id, name, likes, card_status, first_seen_run) VALUES
+    (1, 'a/one', 'one', 5, 'ok', 1), (2, 'b/two', 'two', NULL, 'failed', 1);
+INSERT INTO card (dataset_id, repo_id, text, body_chars, front_matter, input_hash, stored_at)
+    VALUES (1, 'a/one', 'Songs of blackbirds', 19, 'none', 'h1', '2026-01-01T00:00:00Z');
+INSERT INTO spec (spec_id, stage, spec_hash, provider, model, parameters, created_at)
+    VALUES (1, 'summarize', 's1', 'local', 'rules', '{}', '2026-01-01T00:00:00Z');
+INSERT INTO current_spec (stage, spec_id) VALUES ('summarize', 1);
+INSERT INTO result (result_id, spec_id, input_hash, run_id, created_at) VALUES (1, 1, 'h1', 1, '2026-01-01T00:00:00Z');
+INSERT INTO summary (result_id, text) VALUES (1, 'Recorded songs of blackbirds.');
+INSERT INTO failure (dataset_id, stage, kind, reason, attempts, run_id, failed_at)
+    VALUES (2, 'card', 'transient', 'HTTP 503', 8, 1, '2026-01-01T00:00:00Z');
+"""
+
+
+def make(path: Path, schema: Path, fill: str = "") -> None:
+    with closing(sqlite3.connect(path)) as conn:
+        conn.executescript(schema.read_text())
+        conn.execute("PRAGMA foreign_keys = ON")
+        conn.executescript(fill)
+
+
+def look(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(path)) as conn:
+        return conn.execute(sql).fetchall()
+
+
+@pytest.mark.parametrize("fill", ["", FILL], ids=["empty", "filled"])
+@pytest.mark.parametrize("schema", OLD, ids=lambda path: path.stem)
+def test_an_old_database_becomes_equal_to_a_new_one(tmp_path: Path, schema: Path, fill: str) -> None:
+    old, new = tmp_path / "old.sqlite", tmp_path / "new.sqlite"
+    make(old, schema, fill)
+    assert prepare(old) == list(range(int(schema.stem.removeprefix("schema-")), schema_version()))
+    prepare(new)
+    with closing(sqlite3.connect(old)) as one, closing(sqlite3.connect(new)) as other:
+        assert structure(one) == structure(other)
+    assert look(old, "PRAGMA user_version") == [(schema_version(),)]
+    assert look(old, "PRAGMA integrity_check") == [("ok",)]
+    assert look(old, "PRAGMA foreign_key_check") == []
+    assert prepare(old) == []
+
+
+def test_what_was_stored_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    make(path, OLD[0], FILL)
+    prepare(path)
+    assert look(path, "SELECT repo_id, likes, card_status FROM datasets ORDER BY repo_id") == [
+        ("a/one", 5, "ok"),
+        ("b/two", None, "pending"),
+    ]
+    assert look(path, "SELECT reason, runs FROM failure") == [("HTTP 503", 1)]
+    assert look(path, "SELECT summary FROM datasets WHERE repo_id = 'a/one'") == [("Recorded songs of blackbirds.",)]
+    assert look(path, "SELECT rowid FROM card_fts WHERE card_fts MATCH 'blackbirds'") == [(1,)]
+
+
+def test_a_failed_migration_leaves_the_old_database(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    make(path, OLD[0], FILL)
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+        before = structure(conn)
+
+        def bad(c: sqlite3.Connection) -> None:
+            c.execute("DELETE FROM failure")
+            c.execute("SELECT nothing FROM nowhere")
+
+        with pytest.raises(sqlite3.OperationalError):
+            migrate(conn, schema_sql(), to=schema_version(), steps={1: bad})
+        assert structure(conn) == before
+        assert conn.execute("PRAGMA user_version").fetchone() == (1,)
+        assert conn.execute("SELECT count(*) FROM failure").fetchone() == (1,)
+
+
+def test_a_migration_that_would_break_a_reference_is_not_made(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    make(path, OLD[0], FILL)
+    with closing(sqlite3.connect(path, isolation_level=None)) as conn:
+
+        def bad(c: sqlite3.Connection) -> None:
+            c.execute("UPDATE dataset SET card_status = 'pending'")
+            c.execute("DELETE FROM run")
+
+        with pytest.raises(sqlite3.IntegrityError, match="dangling"):
+            migrate(conn, schema_sql(), to=schema_version(), steps={1: bad})
+        assert conn.execute("SELECT count(*) FROM run").fetchone() == (1,)
