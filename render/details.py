@@ -88,7 +88,7 @@ def _claims(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]]) -> None:
         found[dataset_id, field] = [shown(field, value), text if told else "", state, f"{provider}, {model}"]
     sql = "SELECT dataset_id, field, value, author FROM override WHERE field <> 'summary' AND dataset_id IN :ids"
     for dataset_id, field, value, author in _query(conn, sql, rows):
-        found[dataset_id, field] = [shown(field, value), "", "none", author or "a person"]
+        found[dataset_id, field] = [shown(field, value), "", "person", plain(author, 60)]
     for dataset_id, row in rows.items():
         row["fields"] = [[name, *found[dataset_id, field]] for field, name in _FIELDS if (dataset_id, field) in found]
 

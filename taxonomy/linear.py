@@ -29,6 +29,7 @@ TITLE, HEAD, BODY = 2.0, 1.5, 0.35
 RULE = 0.12
 """Brings the rules' scores (0 to about 20) to the scale of the words' weights (a unit vector)."""
 
+_NO_TASK = "@task=none"
 _WORD = re.compile(r"[a-z][a-z0-9+#]*|\d+")
 
 Features = Mapping[str, float]
@@ -42,6 +43,11 @@ class Document:
     words: Features
     rules: Features
     text: str = field(repr=False, default="")
+
+    @property
+    def has_task(self) -> bool:
+        """Whether the card names a task category."""
+        return _NO_TASK not in self.words
 
 
 @dataclass(frozen=True)
@@ -124,7 +130,7 @@ def document(title: str, tags: tuple[str, ...], text: str, evidence: Mapping[str
         for word, _ in _words(part):
             words[word] += weight
     tasks = [tag.partition(":")[2] for tag in tags if tag.startswith("task_categories:")]
-    words[f"@task={tasks[0] if tasks else 'none'}"] += 1
+    words[f"@task={tasks[0]}" if tasks else _NO_TASK] += 1
     rules = {f"{name}={slug}": score for name, found in evidence.items() for slug, score in found.scores.items()}
     return Document(words, rules, text[:BODY_CHARS])
 

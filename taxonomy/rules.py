@@ -28,7 +28,7 @@ _MOST_OF_LIST = 3
 _SURE_OF_NOTHING = 0.3
 #: A less probable slug is not worth saying.
 _LEAST = 0.22
-#: The linear model is asked about cards with at least so many words that it knows.
+#: The linear model is asked about cards with a task, or with at least so many words that it knows.
 _ENOUGH_WORDS = 8
 #: A further training stage must be at least so probable beside the first.
 _ALSO_STAGE = 0.6
@@ -81,7 +81,7 @@ class _Likely:
     def __init__(self, model: linear.LinearModel, document: linear.Document) -> None:
         self._model = model
         self._document = document
-        enough = sum(word in model.word_index for word in document.words) >= _ENOUGH_WORDS
+        enough = document.has_task or sum(word in model.word_index for word in document.words) >= _ENOUGH_WORDS
         self._found = model.probabilities(document) if enough else {}
 
     def speaks_for(self, field: Field) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from email.utils import format_datetime
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,10 @@ def test_everything_goes_wrong_now_and_then(run_hfmap: Run, rows: Rows) -> None:
     cards = 300
     with Services(generated_cards(cards, seed=2)) as services:
         for service in services.all:
-            service.faults.set(rate_429=0.2, rate_5xx=0.05, rate_reset=0.03, rate_hang=0.01, seed=5)
+            # With back-off alone the run would spend minutes asleep.
+            service.faults.set(
+                rate_429=0.2, rate_5xx=0.05, rate_reset=0.03, rate_hang=0.01, seed=5, retry_after=0.05
+            )
         done = run_hfmap("sync", "--no-map", env=services.env | QUICK | {"HFMAP_TARGET": str(cards)}, code=None)
         if done.returncode:
             # A call that met a fault eight times in a row; the next run mends it.

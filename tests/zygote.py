@@ -82,7 +82,7 @@ def _run(folder: str, env: dict[str, str], arguments: list[str]) -> None:
 def _serve() -> None:
     import anthropic
     import cohere
-    import huggingface_hub  # noqa: F401
+    import huggingface_hub
 
     import engine.cli.run
     import engine.cli.sync

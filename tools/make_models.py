@@ -50,6 +50,9 @@ FIELDS = {
 OWN_RULES = frozenset({"format_convention"})
 """Fields that see the rules' scores of no other field: which columns a record has is told by nothing else."""
 
+RULES_SHARE = {"training_stage": 0.25}
+"""How far a field trusts the rules, where not fully. Few cards name a stage; the words tell more."""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -112,9 +115,10 @@ def train(examples: Sequence[Example]) -> LinearModel:
         model = LogisticRegression(C=STRENGTH, max_iter=400)
         weights = [examples[index].weight for index in kept]
         seen = [name not in OWN_RULES or rule.startswith(f"{name}=") for rule in rules]
-        masked = x @ sparse.diags([1.0] * len(words) + [float(see) for see in seen])
+        share = np.array([1.0] * len(words) + [RULES_SHARE.get(name, 1.0) * see for see in seen])
+        masked = x @ sparse.diags(share)
         model.fit(masked[kept], [labels[index] for index in kept], sample_weight=weights)
-        coefficients, bias = model.coef_, model.intercept_
+        coefficients, bias = model.coef_ * share, model.intercept_
         if len(model.classes_) == 2:  # scikit-learn keeps one row of two
             coefficients, bias = np.vstack([-coefficients, coefficients]) / 2, np.array([-bias[0], bias[0]]) / 2
         outputs += [f"{name}={slug}" for slug in model.classes_]

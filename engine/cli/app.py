@@ -23,6 +23,8 @@ COMMANDS = {
     "related": "engine.cli.search:related",
     "override": "engine.cli.override:override",
     "review": "engine.cli.review:review",
+    "eval": "engine.cli.eval:eval_",
+    "report": "engine.cli.report:report",
     "doctor": "engine.cli.doctor:doctor",
 }
 

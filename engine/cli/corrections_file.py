@@ -11,13 +11,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engine.cli.override import COLUMNS, read_correction
 from engine.errors import HfmapError, UsageError
 from engine.store.clock import iso_utc
-from engine.store.overrides import Correction, known_id
-from taxonomy.corrections import CorrectionError, written
+from engine.store.overrides import SUMMARY, Correction, known_id
+from taxonomy.corrections import CorrectionError, read_summary, read_value, written
 from taxonomy.model import Taxonomy
 
+COLUMNS = ("repo_id", "field", "value", "note", "author", "created_at")
 NEEDED = ("repo_id", "field", "value")
 MOST_SHOWN = 20
 LARGEST_FILE = 64_000_000
@@ -148,3 +148,24 @@ def _text(name: str) -> str:
         raise UsageError(f"{name} is not UTF-8 text.", hint="Save it again as “CSV UTF-8”.") from error
     except OSError as error:
         raise HfmapError(f"{name} cannot be read: {error.strerror}.") from error
+
+
+def read_correction(taxonomy: Taxonomy, field: str, text: str) -> Any:
+    """A correction's value, as a JSON value.
+
+    Raises:
+        CorrectionError: there is no such field, or it has no such value.
+    """
+    if field == SUMMARY:
+        return read_summary(text)
+    try:
+        found = taxonomy.field(field)
+    except KeyError:
+        from difflib import get_close_matches
+
+        names = [f.name for f in taxonomy] + [SUMMARY]
+        near = get_close_matches(field, names, 1)
+        asked = f"Did you mean {near[0]}? " if near else ""
+        raise CorrectionError(f'there is no field "{field}"', hint=f"{asked}Fields: {', '.join(names)}.") from None
+    value = read_value(found, text)
+    return list(value) if isinstance(value, tuple) else value

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from engine.cli.corrections_file import COLUMNS, read_correction, read_file, write_file
 from engine.cli.errors import missing_database
 from engine.cli.options import database_path, db_option, json_option, reading
 from engine.cli.output import Output
@@ -28,11 +29,9 @@ from engine.store.overrides import (
 )
 from engine.store.taxonomies import taxonomy_in_force
 from engine.store.views import ensure_views
-from taxonomy.corrections import CorrectionError, read_summary, read_value, written
-from taxonomy.model import Taxonomy
+from taxonomy.corrections import CorrectionError, written
 from taxonomy.summaries import summary_problem
 
-COLUMNS = ("repo_id", "field", "value", "note", "author", "created_at")
 _AGAIN = "It counts at once in the database and in search; the page shows it after: hfmap map"
 
 
@@ -85,14 +84,10 @@ def override(
     if as_list:
         _list(output, db, dataset_id)
     elif export_to is not None:
-        from engine.cli.corrections_file import write_file
-
         with reading(db) as conn:
             count = write_file(export_to, _rows(conn))
         output.say(f"{count:,} corrections written to {'stdout' if export_to == '-' else export_to}.")
     elif import_from is not None:
-        from engine.cli.corrections_file import read_file
-
         with correcting(db) as conn:
             corrections = read_file(import_from, conn, taxonomy_in_force(conn))
             put_corrections(conn, corrections)
@@ -130,27 +125,6 @@ def locate(conn: sqlite3.Connection, wanted: str) -> tuple[int, str]:
     """
     name = re.sub(r"^https?://[^/]+/(datasets/)?", "", wanted.strip()).strip("/")
     return known_id(conn, name) or find(conn, wanted)
-
-
-def read_correction(taxonomy: Taxonomy, field: str, text: str) -> Any:
-    """A correction's value, as a JSON value.
-
-    Raises:
-        CorrectionError: there is no such field, or it has no such value.
-    """
-    if field == SUMMARY:
-        return read_summary(text)
-    try:
-        found = taxonomy.field(field)
-    except KeyError:
-        from difflib import get_close_matches
-
-        names = [f.name for f in taxonomy] + [SUMMARY]
-        near = get_close_matches(field, names, 1)
-        asked = f"Did you mean {near[0]}? " if near else ""
-        raise CorrectionError(f'there is no field "{field}"', hint=f"{asked}Fields: {', '.join(names)}.") from None
-    value = read_value(found, text)
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _set(

@@ -30,17 +30,7 @@ def report() -> None:
 @db_option
 @json_option
 @html_option
-def taxonomy_(
-    sample: int | None,
-    taxonomy: str | None,
-    llm: str | None,
-    model: str | None,
-    budget: str | None,
-    yes: bool | None,
-    db: str | None,
-    as_json: bool,
-    page: Path | None,
-) -> int:
+def taxonomy_(sample: int | None, db: str | None, as_json: bool, page: Path | None, **flags: object) -> int:
     """Show what to change in the taxonomy next.
 
     With --sample, read some cards again under a changed taxonomy, show the difference, and what reading all of
@@ -50,9 +40,8 @@ def taxonomy_(
     if sample is not None:
         from engine.cli.trial import Trying, run_trial
 
-        flags = {"db": db, "taxonomy": taxonomy, "llm": llm, "model": model, "budget": budget, "yes": yes}
-        return run_trial(Trying(sample, flags, page), output)
-    if any(flag is not None for flag in (taxonomy, llm, model, budget, yes)):
+        return run_trial(Trying(sample, {"db": db, **flags}, page), output)
+    if any(flag is not None for flag in flags.values()):
         raise UsageError(
             "--taxonomy, --llm, --model, --budget and --yes are for --sample.",
             hint="hfmap report taxonomy --sample 50 --taxonomy FILE",

@@ -48,12 +48,15 @@ def deliver(output: Output, report: Report, facts: dict[str, Any], page: Path | 
     if report.lead:
         output.data(plain(report.lead))
     for section in report.sections:
+        table = section.table
+        if table is None:
+            # It is a picture alone.
+            continue
         output.data("")
         output.data(plain(section.title))
         if section.text:
             output.data(plain(section.text))
-        table = section.table
-        if table is None or not table.rows:
+        if not table.rows:
             continue
         write_rows(output, table.columns, table.rows[: section.most], "table")
         if len(table.rows) > section.most:

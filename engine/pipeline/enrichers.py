@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
+import anyio
 import anyio.to_thread
 
-from engine.errors import BadAnswerError
+from engine.errors import BadAnswerError, RefusedError
 from engine.pipeline.service import Service
 from engine.pipeline.work import Work
 from engine.providers.base import Completer, Completion, Prompt
@@ -20,7 +22,7 @@ from taxonomy import prompt, rules
 from taxonomy.fingerprint import RULES, rules_digest
 from taxonomy.model import Taxonomy
 from taxonomy.summaries import parse_summary, trim_summary
-from taxonomy.validate import Parsed, merge, parse_extraction
+from taxonomy.validate import merge, parse_extraction
 from taxonomy.values import Extraction, json_value
 
 EXTRACT_CHARS = 6_000
@@ -109,11 +111,63 @@ def most_tokens(completer: Completer, question: Prompt) -> Usage:
     return Usage(cache_write=question.most_input, output=question.max_tokens + completer.headroom)
 
 
-class ModelExtractor:
+class _Asking:
+    """What extraction and summary share: asking, asking again, and warming the prompt cache."""
+
+    stage: Literal["extract", "summarize"]
+
+    def __init__(self, completer: Completer) -> None:
+        self._completer = completer
+        self._warm = False
+        self._warming = anyio.Lock()
+
+    async def _first(self, question: Prompt, service: Service) -> tuple[str, int | None]:
+        """Ask; an answer that is empty or refused is an empty string: such cards are asked about once more."""
+        try:
+            return await self._ask(question, service)
+        except (BadAnswerError, RefusedError):
+            return "", None
+
+    async def _again(
+        self, question: Prompt, answer: str, wrong: str, schema: Mapping[str, Any], service: Service
+    ) -> tuple[str, int | None]:
+        """Ask for what was wrong with an answer; where there was none, ask the same question anew.
+
+        Raises:
+            RefusedError: the model declined, this time too.
+        """
+        second = question
+        if answer.strip():
+            second = Prompt(question.system, wrong, question.max_tokens, schema, earlier=(question.user, answer))
+        try:
+            return await self._ask(second, service)
+        except BadAnswerError:
+            return "", None
+
+    async def _ask(self, question: Prompt, service: Service) -> tuple[str, int | None]:
+        if not self._warm:
+            # Twelve calls that start together would each pay for writing the same system prompt to the cache.
+            async with self._warming:
+                if not self._warm:
+                    answer = await self._call(question, service)
+                    self._warm = True
+                    return answer
+        return await self._call(question, service)
+
+    async def _call(self, question: Prompt, service: Service) -> tuple[str, int | None]:
+        answer, call_id = await service.call(
+            self.stage, 1, most_tokens(self._completer, question), lambda: ask(self._completer, question)
+        )
+        return answer.text, call_id
+
+
+class ModelExtractor(_Asking):
     """Asks a model for all fields of a card; asks once more for those it got wrong."""
 
+    stage = "extract"
+
     def __init__(self, completer: Completer, taxonomy: Taxonomy) -> None:
-        self._completer = completer
+        super().__init__(completer)
         self._taxonomy = taxonomy
         self._system = prompt.extraction_system(taxonomy)
         self._schema = prompt.extraction_schema(taxonomy)
@@ -131,7 +185,7 @@ class ModelExtractor:
 
     async def enrich(self, work: Work, service: Service) -> Enriched:
         """Extract the fields of one card; see `Enricher`."""
-        answer, call_id = await self._call(self.question(work), service)
+        answer, call_id = await self._first(self.question(work), service)
         return await self.accept(work, answer, call_id, service)
 
     def question(self, work: Work) -> Prompt:
@@ -143,41 +197,22 @@ class ModelExtractor:
         sent = work.card.text[:EXTRACT_CHARS]
         parsed = parse_extraction(answer, self._taxonomy, sent)
         if parsed.problems:
-            parsed, call_id = await self._repair(self.question(work), answer, parsed, sent, service)
+            wrong = prompt.repair_message(parsed.problems, self._taxonomy)
+            schema = prompt.repair_schema(parsed.problems, self._taxonomy)
+            second, call_id = await self._again(self.question(work), answer, wrong, schema, service)
+            parsed = merge(parsed, parse_extraction(second, self._taxonomy, sent))
+            if all(value.value is None for value in parsed.values.values()):
+                raise BadAnswerError("the model's answers, also the second one, hold no valid field")
         return Enriched(call_id, fields=field_rows(parsed.values, work.offset))
 
-    async def _repair(
-        self, question: Prompt, answer: str, parsed: Parsed, sent: str, service: Service
-    ) -> tuple[Parsed, int | None]:
-        again = Prompt(
-            self._system,
-            prompt.repair_message(parsed.problems, self._taxonomy),
-            EXTRACT_TOKENS,
-            prompt.repair_schema(parsed.problems, self._taxonomy),
-            earlier=(question.user, answer if answer.strip() else "(empty)"),
-        )
-        repaired, call_id = await self._call(again, service)
-        parsed = merge(parsed, parse_extraction(repaired, self._taxonomy, sent))
-        if all(value.value is None for value in parsed.values.values()):
-            raise BadAnswerError("the model's answers, also the second one, hold no valid field")
-        return parsed, call_id
 
-    async def _call(self, question: Prompt, service: Service) -> tuple[str, int | None]:
-        try:
-            answer, call_id = await service.call(
-                "extract", 1, most_tokens(self._completer, question), lambda: ask(self._completer, question)
-            )
-        except BadAnswerError:
-            # An empty answer is repaired like any other that lacks its fields.
-            return "", None
-        return answer.text, call_id
-
-
-class ModelSummarizer:
+class ModelSummarizer(_Asking):
     """Asks a model for the one-line summary; asks once more if it breaks the rules, then trims."""
 
+    stage = "summarize"
+
     def __init__(self, completer: Completer, system: str | None = None) -> None:
-        self._completer = completer
+        super().__init__(completer)
         self._system = system or prompt.summary_system()
         self._schema = prompt.summary_schema()
         self.spec = Spec(
@@ -189,7 +224,7 @@ class ModelSummarizer:
 
     async def enrich(self, work: Work, service: Service) -> Enriched:
         """Summarize one card; see `Enricher`."""
-        answer, call_id = await self._call(self.question(work), service)
+        answer, call_id = await self._first(self.question(work), service)
         return await self.accept(work, answer, call_id, service)
 
     def question(self, work: Work) -> Prompt:
@@ -199,37 +234,17 @@ class ModelSummarizer:
     async def accept(self, work: Work, answer: str, call_id: int | None, service: Service) -> Enriched:
         """Read the summary out of an answer; see `ModelEnricher`."""
         text, problem = parse_summary(answer)
-        if problem is not None:
-            again = Prompt(
-                self._system,
-                prompt.summary_repair_message(problem),
-                SUMMARY_TOKENS,
-                self._schema,
-                earlier=(self.question(work).user, answer if answer.strip() else "(empty)"),
-            )
-            repaired, call_id = await self._call(again, service)
-            second, still = parse_summary(repaired)
-            text = second if second is not None else text
-            if text is None:
-                raise BadAnswerError(f"the model wrote no summary: {still or problem}")
-            if second is None or still is not None:
-                return Enriched(call_id, summary=trim_summary(text), problem=f"{still or problem}; trimmed")
-            return Enriched(call_id, summary=text, problem=f"asked again ({problem})")
-        if text is None:
-            raise BadAnswerError("the model wrote no summary")
-        return Enriched(call_id, summary=text)
-
-    async def _call(self, question: Prompt, service: Service) -> tuple[str, int | None]:
-        try:
-            answer, call_id = await service.call(
-                "summarize",
-                1,
-                most_tokens(self._completer, question),
-                lambda: ask(self._completer, question),
-            )
-        except BadAnswerError:
-            return "", None
-        return answer.text, call_id
+        if text is not None and problem is None:
+            return Enriched(call_id, summary=text)
+        wrong = prompt.summary_repair_message(problem or "it is empty")
+        answer, call_id = await self._again(self.question(work), answer, wrong, self._schema, service)
+        second, still = parse_summary(answer)
+        if second is not None and still is None:
+            return Enriched(call_id, summary=second, problem=f"asked again ({problem})")
+        kept = second or text
+        if kept is None:
+            raise BadAnswerError(f"the model wrote no summary: {still or problem}")
+        return Enriched(call_id, summary=trim_summary(kept), problem=f"{still or problem}; trimmed")
 
 
 class RulesExtractor:

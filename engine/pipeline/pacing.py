@@ -112,7 +112,7 @@ class Pacer:
             await self._lower(now, refused / calls, calls / lasted)
         else:
             self._before = None
-            self._background = min(self._background, (self._background + refused / calls) / 2)
+            self._background = min(self._background, 0.8 * self._background + 0.2 * refused / calls)
             await self._set(now, self._raised(calls / lasted))
 
     def _raised(self, observed: float) -> float | None:

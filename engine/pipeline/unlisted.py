@@ -11,7 +11,6 @@ from engine.sources.base import Entry
 from engine.store.history import deleted, moved, renamed
 from engine.store.reads import Unlisted
 
-
 MOST_DELETED = 100
 MOST_DELETED_SHARE = 0.1
 """More than so many, and than this share of the listing, do not vanish between two runs: they are asked for."""

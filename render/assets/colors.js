@@ -96,6 +96,7 @@ HF.colors = (() => {
       out.set([r, g, b, 205], 4 * i);
     }
     HF.map.color(out);
+    HF.emit("painted");
   }
 
   // The colour of the finest topic a dataset is in.

@@ -88,7 +88,7 @@ HF.drawer = (() => {
             el("span", { class: fields.dull(value) ? "unknown" : null, text: value }),
             quote ? el("blockquote", { text: quote }) : null,
             el("span", { class: `proof ${state}`, text: { verified: "✓ quote is in the card", unverified: "quote not found in the card", none: "no quote", person: "set by a person" }[state] }),
-            el("span", { class: "by", text: by }),
+            by ? el("span", { class: "by", text: by }) : null,
           ),
         ]),
       ),

@@ -66,12 +66,15 @@ HF.labels = (() => {
     if (now === visible && !force) return;
     visible = now;
     const dark = HF.theme.dark();
+    // Names have the colour of their topic only while the points do: else they would seem to mean something else.
+    const colored = HF.colors.key().startsWith("topics");
+    const neutral = dark ? [226, 231, 238] : [38, 48, 61];
     HF.map.swap("labelLayer", {
       data: taken.map(({ item }) => item),
       getPixelOffset: (item) => item.offset,
-      getColor: (item) => HF.palette.ink(HF.config.topics[item.topic]?.[7] ?? "#808080"),
+      getColor: (item) => (colored && item.topic >= 0 ? HF.palette.ink(HF.config.topics[item.topic][7]) : neutral),
       outlineColor: dark ? [14, 18, 24, 235] : [255, 255, 255, 240],
-      updateTriggers: { getColor: dark, getPixelOffset: now },
+      updateTriggers: { getColor: [dark, colored], getPixelOffset: now },
     });
   }
 
@@ -84,6 +87,7 @@ HF.labels = (() => {
   });
   HF.on("resized", () => requestAnimationFrame(() => lay()));
   HF.on("theme", () => lay(true));
+  HF.on("painted", () => lay(true));
   HF.on("shown", ({ shown, filtered }) => {
     counts = null;
     if (filtered) {

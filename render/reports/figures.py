@@ -41,7 +41,7 @@ def bars(rows: Sequence[tuple[str, Sequence[float | None]]], series: Sequence[st
 
 def cloud(x: Sequence[float], y: Sequence[float], names: tuple[str, str]) -> Markup:
     """A point for each pair of numbers, none negative, on scales of log10(1 + value)."""
-    width, height, edge = 420, 340, 44
+    width, height, edge = 440, 340, 64
     step = max(1, math.ceil(len(x) / MOST_POINTS))
     pairs = [(math.log10(1 + max(a, 0)), math.log10(1 + max(b, 0))) for a, b in zip(x, y, strict=True)][::step]
     most = [max((pair[axis] for pair in pairs), default=0.0) or 1.0 for axis in (0, 1)]
@@ -49,12 +49,13 @@ def cloud(x: Sequence[float], y: Sequence[float], names: tuple[str, str]) -> Mar
     parts = [_open(width, height, f"{names[0]} against {names[1]}")]
     parts.append(f'<path class="axis" fill="none" d="M{left} 6V{low}H{width - 6}"/>')
     for axis in (0, 1):
-        for power in range(int(most[axis]) + 1):
-            share = power / most[axis]
+        for value in _ticks(most[axis]):
+            share = math.log10(1 + value) / most[axis]
+            name = f"{value:,}"
             if axis == 0:
-                parts.append(_text(left + share * (width - edge - 10), low + 15, _power(power), anchor="middle"))
+                parts.append(_text(left + share * (width - edge - 10), low + 15, name, anchor="middle"))
             else:
-                parts.append(_text(left - 6, low - share * (low - 10) + 4, _power(power), anchor="end"))
+                parts.append(_text(left - 6, low - share * (low - 10) + 4, name, anchor="end"))
     parts.append(_text((left + width) / 2, height - 8, names[0], anchor="middle"))
     parts.append(_text(left + 6, 14, names[1]))
     for a, b in pairs:
@@ -63,8 +64,9 @@ def cloud(x: Sequence[float], y: Sequence[float], names: tuple[str, str]) -> Mar
     return Markup("".join([*parts, "</svg>"]))  # noqa: S704 - as above
 
 
-def _power(power: int) -> str:
-    return f"{10**power:,}" if power < 4 else f"10^{power}"
+def _ticks(most: float) -> list[int]:
+    """0 and the powers of ten from 10 on, up to the largest value of a scale that ends at `most`."""
+    return [0, *(10**power for power in range(1, 16) if math.log10(1 + 10**power) <= most)]
 
 
 def _open(width: float, height: float, label: str) -> str:

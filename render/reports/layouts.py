@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,10 +41,16 @@ class LayoutVersion:
 
 def measure(conn: sqlite3.Connection) -> tuple[LayoutVersion, ...]:
     """Read every layout that is kept, the oldest first."""
-    return tuple(
-        LayoutVersion(*row[:8], quality=json.loads(row[8]), parameters=json.loads(row[9]))
-        for row in conn.execute(_LAYOUTS)
-    )
+    rows = conn.execute(_LAYOUTS).fetchall()
+    return tuple(_version(row) for row in rows)
+
+
+def _version(row: Sequence[Any]) -> LayoutVersion:
+    layout_id, run_id, created_at, made_by, parent_id, points, changed, placed, quality, parameters = row
+    return LayoutVersion(
+        layout_id, run_id, created_at, made_by, parent_id, points, changed, placed, json.loads(quality),
+        json.loads(parameters),
+    )  # fmt: skip
 
 
 def present(versions: tuple[LayoutVersion, ...]) -> Report:

@@ -24,7 +24,7 @@ _LISTED = """
 SELECT repo_id, likes, downloads, trending_score, modality, task_category FROM dataset
 WHERE rank IS NOT NULL ORDER BY repo_id
 """
-_RUN = "SELECT settings FROM run WHERE command = 'sync' ORDER BY run_id DESC LIMIT 1"
+_RUN = "SELECT source, settings FROM run WHERE command = 'sync' ORDER BY run_id DESC LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,8 @@ class Brought:
 
 @dataclass(frozen=True, slots=True)
 class RankFacts:
-    """All that the report shows. `top` is the cut for `brought`; `listed_by` how the source ranked, where known."""
+    """All that the report shows. `top` is the cut for `brought`; `listed_by` how the Hub ranked what it
+    listed; None for other sources."""
 
     listed: int
     listed_by: str | None
@@ -88,7 +89,7 @@ class RankFacts:
 
 def measure(conn: sqlite3.Connection, top: int) -> RankFacts:
     """Compare the signals; what each brings is counted in its first `top`, but never beyond half of what is known; signals that
-    are known of fewer than half the datasets are left out there.
+    are known of fewer than half as many datasets as another are left out there.
     """
     rows = conn.execute(_LISTED).fetchall()
     columns = {
@@ -97,7 +98,7 @@ def measure(conn: sqlite3.Connection, top: int) -> RankFacts:
     }
     known = {signal: int(np.isfinite(values).sum()) for signal, values in columns.items()}
     # A signal that only a few have would leave nothing of the tops of the others.
-    usable = [signal for signal in SIGNALS if known[signal] and 2 * known[signal] >= len(rows)]
+    usable = [signal for signal in SIGNALS if known[signal] and 2 * known[signal] >= max(known.values())]
     pairs, points = [], []
     for one, other in combinations([signal for signal in SIGNALS if known[signal]], 2):
         both = np.isfinite(columns[one]) & np.isfinite(columns[other])
@@ -109,7 +110,7 @@ def measure(conn: sqlite3.Connection, top: int) -> RankFacts:
     row = conn.execute(_RUN).fetchone()
     return RankFacts(
         len(rows),
-        json.loads(row[0]).get("rank") if row else None,
+        json.loads(row[1]).get("rank") if row and row[0] == "hub" else None,
         tuple(Listed(signal, known[signal], len(rows) - known[signal]) for signal in SIGNALS),
         tuple(pairs),
         cut,

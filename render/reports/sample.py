@@ -88,7 +88,7 @@ def choose(conn: sqlite3.Connection, size: int, field: str) -> list[Work]:
 def shares_of(sizes: dict[str, int], places: int) -> dict[str, int]:
     """Divide places among strata: one each to the largest first, the rest by size (largest remainders)."""
     order = sorted(sizes, key=lambda name: (-sizes[name], name))
-    given = {name: 1 for name in order[:places]}
+    given = dict.fromkeys(order[:places], 1)
     left = min(places, sum(sizes.values())) - len(given)
     room = {name: sizes[name] - 1 for name in given}
     total = sum(room.values())

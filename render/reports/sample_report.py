@@ -148,8 +148,8 @@ def present(facts: SampleFacts) -> Report:
             f" The stored values are by {', '.join(facts.stored_by) or 'nobody'}: a part of the difference is theirs."
         )
     columns = (
-        "field", "same %", "other before %", "after %", "not stated before %", "after  %", "invalid before %",
-        "after   %", "verified before %", "after    %",
+        "field", "same %", "other before %", "after %", "not stated before %", "after %", "invalid before %",
+        "after %", "verified before %", "after %",
     )  # fmt: skip
     none = Side(None, None, None, None)
     rows = []

@@ -65,6 +65,18 @@ def test_a_claim_says_what_proves_it(conn: sqlite3.Connection) -> None:
     ]
 
 
+def test_what_a_person_set_goes_before_what_was_read(conn: sqlite3.Connection) -> None:
+    fill(conn, 1)
+    before = details.digest(conn)
+    conn.execute(
+        "INSERT INTO override (dataset_id, field, value, author, created_at)"
+        " VALUES (1, 'subject_domain', '\"geospatial\"', 'Ada', '2026-05-01T00:00:00Z')"
+    )
+    assert details.digest(conn) != before
+    assert rows_of(conn)[0]["fields"][0] == ["Subject", "Geospatial", "", "person", "Ada"]  # type: ignore[index]
+    assert frame.read(conn).vocabularies["subject"] == ["Geospatial"]
+
+
 def test_front_matter_is_not_shown_and_long_cards_are_cut(conn: sqlite3.Connection) -> None:
     fill(conn, 1)
     conn.execute("UPDATE card SET text = ?", ("---\nlicense: mit\n---\n# Title\n\n" + "word " * 5000,))
