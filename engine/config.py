@@ -48,6 +48,10 @@ class Settings:
     llm: str = "auto"
     model: str | None = None
     taxonomy: Path | None = None
+    relayout: bool | None = None
+    """Lay the whole map out again: always, never, or (None) once a fifth of it has changed."""
+    max_topics: int = 400
+    """The most topics, and so the most naming calls: what a map of 20,000 datasets has by itself."""
     embed_model: str | None = None
     batch: bool = False
     refresh: bool = False
@@ -204,7 +208,8 @@ def load_settings(
     for name in SETTING_NAMES:
         variable = PREFIX + name.upper()
         if flags.get(name) is not None:
-            origin, raw = "--" + name.replace("_", "-"), flags[name]
+            flag = "--" + ("" if flags[name] is not False else "no-") + name.replace("_", "-")
+            origin, raw = flag, flags[name]
         elif environ.get(variable, "").strip():
             origin, raw = variable, environ[variable].strip()
         elif name in written:
@@ -388,6 +393,8 @@ _READERS: dict[str, Callable[[object, _Place], Any]] = {
     "out": _path,
     "source": _text,
     "target": _whole,
+    "max_topics": _whole,
+    "relayout": _truth,
     "overshoot": _whole,
     "rank": _one_of(RANKS),
     "embedder": _one_of(EMBEDDERS, OPEN_EMBEDDERS),

@@ -56,19 +56,22 @@ def run(zygote: Zygote, services: Services, folder: Path, *flags: str) -> int:
 
 
 def test_a_budget_is_never_passed_in_20_runs(zygote: Zygote, rows: Rows, tmp_path: Path) -> None:
-    used = []
+    used, most_at_once = [], 0
     for seed in range(20):
-        with Services(generated_cards(120, seed=seed), latency_scale=0.01, jitter=0.9) as services:
+        with Services(generated_cards(120, seed=seed), jitter=0.9) as services:
+            services.latency.update(extract=0.04, summarize=0.04)
             services.anthropic.usage_of = dear_at_random(random.Random(seed))
             folder = tmp_path / str(seed)
             assert run(zygote, services, folder, f"--budget={BUDGET}") == 4, (folder / "hfmap.log").read_text()
             spent = charged(services)
-            assert services.peak("enrich") == 12
+            most_at_once = max(most_at_once, services.peak("enrich"))
         assert spent <= BUDGET
         assert rows("SELECT sum(usd) FROM call", db=folder / "hfmap.sqlite")[0][0] == pytest.approx(spent)
         assert "budget" in (folder / "hfmap.log").read_text()
         used.append(spent / BUDGET)
+    assert most_at_once == 12
     # A call is not begun while it might cost more than is left: at most the price of the dearest call stays unused.
+    print(f"used: {min(used):.1%} to {max(used):.1%}, mean {sum(used) / len(used):.1%}")  # noqa: T201
     assert min(used) >= 0.85
     assert sum(used) / len(used) >= 0.92
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command("eval")
 @click.option(
     "--reference",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(path_type=Path),
     metavar="FILE",
     help="A .jsonl or .jsonl.gz of labels: objects with id and reference.",
 )

@@ -15,30 +15,47 @@ from engine.store.connection import open_passes
 from engine.store.taxonomies import taxonomy_in_force
 from engine.store.views import ensure_views
 
-PRELOAD_FROM = 100
-"""Cards to embed from which on the map is sure to need its libraries. A refresh of fewer may do without them."""
+FEW = 100
+"""So many new cards are taken for a large share of a map whose size is not known."""
 
 
 class Preload:
-    """Imports the passes' libraries while a sync still downloads, so that their import costs no waiting."""
+    """Imports the passes' libraries while a sync still downloads, so that their import costs no waiting.
 
-    def __init__(self) -> None:
+    One changed card needs what places it and draws the page; so many that the map will be laid out again need the
+    rest too. A run in which nothing changed imports nothing.
+    """
+
+    def __init__(self, db: Path | None = None) -> None:
+        self._left = FEW if db is None else _changes_left(db)
         self._due = 0
+        self._queue: SimpleQueue[tuple[str, ...]] = SimpleQueue()
 
     def __call__(self, event: Event) -> None:
         """Count cards to embed; a subscriber of the run's events."""
         if isinstance(event, StageGrew) and event.stage == "embed":
-            self._due += event.added
-            if self._due == PRELOAD_FROM:
+            before, self._due = self._due, self._due + event.added
+            if before < 1 <= self._due:
+                self._queue.put(heavy.REFRESH)
                 threading.Thread(target=self._import, daemon=True).start()
+            if before < self._left <= self._due:
+                self._queue.put(heavy.LAYOUT + heavy.TOPICS)
 
-    @staticmethod
-    def _import() -> None:
-        from render import heavy
+    def _import(self) -> None:
+        while True:
+            # What fails to import here fails again where it is needed, and is reported there.
+            with suppress(Exception):
+                heavy.preload(*self._queue.get())
 
-        # What fails to import here fails again where it is needed, and is reported there.
-        with suppress(Exception):
-            heavy.preload(*heavy.LAYOUT, *heavy.TOPICS)
+
+def _changes_left(db: Path) -> int:
+    """How many more changed datasets the newest layout bears before it is made anew; at least 1."""
+    if not db.exists():
+        return 1
+    with suppress(HfmapError, sqlite3.Error), closing(open_readonly(db)) as conn:
+        row = conn.execute("SELECT points, changed FROM layout ORDER BY layout_id DESC LIMIT 1").fetchone()
+        return 1 if row is None else max(1, int(REFIT_SHARE * row[0]) - row[1])
+    return FEW
 
 
 def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spent: float) -> tuple[Path, float]:
@@ -62,10 +79,17 @@ def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spen
         connect = partial(completer, settings, secrets, model)
         naming = Naming(model, connect, settings.db, run_id, bus, settings.budget, spent)
     with open_passes(settings.db) as conn:
-        placed = layout.ensure(conn, run_id=run_id, emit=bus)
+        placed = layout.ensure(conn, run_id=run_id, emit=bus, relayout=settings.relayout)
         # Key phrases are embedded here even where cards are not: there are thousands, and nobody sees their vectors.
         topics.ensure(
-            conn, run_id=run_id, layout_id=placed.layout_id, namer=naming, emit=bus, text_encoder=LocalEmbedder()
+            conn,
+            run_id=run_id,
+            layout_id=placed.layout_id,
+            namer=naming,
+            emit=bus,
+            text_encoder=LocalEmbedder(),
+            max_topics=settings.max_topics,
+            ranked_by=settings.rank,
         )
         # As many topic columns as the new tree has layers.
         ensure_views(conn, taxonomy_in_force(conn))

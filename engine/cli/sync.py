@@ -43,6 +43,12 @@ _SHARED = (
     click.option("--embed-model", metavar="ID", help="The embedding model of an openai:URL."),
     click.option("--llm", metavar="NAME", help=f"{', '.join((*LLMS, *OPEN_LLMS.values()))}. [default: auto]"),
     click.option("--model", metavar="ID", help="Another model of the language model's provider."),
+    click.option(
+        "--relayout/--no-relayout",
+        default=None,
+        help="Lay the whole map out again, or never. [default: once a fifth of it has changed]",
+    ),
+    click.option("--max-topics", metavar="N", help="The most topics, and so the most naming calls. [default: 400]"),
     click.option("--budget", metavar="USD", help="Stop before more than this is spent."),
     _flag("--yes", "Do not ask before a run that costs over $1."),
     _flag("--json", "Write each event as a line of JSON to stdout."),

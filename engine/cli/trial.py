@@ -44,19 +44,23 @@ def run_trial(asked: Trying, output: Output) -> int:
     settings, secrets = load_settings(asked.flags), load_secrets()
     output = Output(output.mode, redact=secrets.redact)
     with reading(str(settings.db)) as conn:
-        facts = anyio.run(_try, conn, settings, secrets, asked.size, output)
-    if facts is None:
+        found = anyio.run(_try, conn, settings, secrets, asked.size, output)
+    if found is None:
         output.say("Nothing was done.")
         return EXIT_DONE
     from render.reports.sample_report import present
 
+    facts, error = found
     deliver(output, present(facts), asdict(facts), asked.page)
+    if error is not None:
+        output.error(str(error), "The figures are of the cards that were read until then.")
+        return error.exit_code
     return EXIT_DONE if facts.sample else EXIT_FAILED
 
 
 async def _try(
     conn: sqlite3.Connection, settings: Settings, secrets: Secrets, size: int, output: Output
-) -> SampleFacts | None:
+) -> tuple[SampleFacts, HfmapError | None] | None:
     from render.reports import sample, sample_report
 
     old = taxonomy_in_force(conn)
@@ -81,7 +85,7 @@ async def _try(
     finally:
         if client is not None:
             await client.aclose()
-    return sample_report.compare(conn, trial, new, old, reader=reader, full=full)
+    return sample_report.compare(conn, trial, new, old, reader=reader, full=full), trial.error
 
 
 def _agreed(usd: float, settings: Settings, output: Output) -> bool:

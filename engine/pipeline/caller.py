@@ -99,12 +99,15 @@ class Caller:
     def __init__(self, name: str, *, at_once: anyio.CapacityLimiter, bus: Bus, stage: Stage) -> None:
         self._bus = bus
         self._at_once = at_once
+        self._kept: set[int] = set()  # tasks that keep their place
         self._pacer = Pacer(lambda waiting: bus(WaitingChanged(stage, waiting)))
         # One call alone that fails for good must not look like a service that is down.
         self.breaker = Breaker(name, max(ATTEMPTS + 1, min(BREAKER_FAILURES, int(2 * at_once.total_tokens))))
 
-    async def call(self, stage: Stage, ask: Callable[[], Awaitable[T]]) -> tuple[T, int]:
+    async def call(self, stage: Stage, ask: Callable[[], Awaitable[T]], *, keep: bool = False) -> tuple[T, int]:
         """Make one call, as often as it takes; return the answer and the number of attempts.
+
+        With `keep` the task's place stays taken after a good answer, until its next call or `release`.
 
         Raises:
             KeyRefusedError, QuotaError, ServiceDownError: there is no point in calling this service in this run.
@@ -129,7 +132,7 @@ class Caller:
             async for attempt in retrying:
                 with attempt:
                     attempts += 1
-                    answer = await self._once(ask)
+                    answer = await self._once(ask, keep)
         except ProviderError as error:
             fatal = self.breaker.fatal
             if isinstance(error, TransientError) and fatal is not None:
@@ -142,16 +145,32 @@ class Caller:
     def _worth_retrying(self, error: BaseException) -> bool:
         return isinstance(error, TransientError) and self.breaker.fatal is None
 
-    async def _once(self, ask: Callable[[], Awaitable[T]]) -> T:
+    def release(self) -> None:
+        """Give up the place that the present task has kept, if it has."""
+        task = anyio.get_current_task().id
+        if task in self._kept:
+            self._kept.remove(task)
+            self._at_once.release()
+
+    async def _once(self, ask: Callable[[], Awaitable[T]], keep: bool) -> T:
         while True:
             # Waiting for the pace comes first: a caller that waits must not hold one of the places.
+            self.release()
             unpaced = self._pacer.rate is None
             await self._pacer.wait()
-            async with self._at_once:
+            await self._at_once.acquire()
+            self._kept.add(anyio.get_current_task().id)
+            good = False
+            try:
                 if unpaced and self._pacer.rate is not None:
                     # A pace was set while this one queued for its place: it would start as one of a herd.
                     continue
-                return await self._place_held(ask)
+                answer = await self._place_held(ask)
+                good = True
+                return answer
+            finally:
+                if not (good and keep):
+                    self.release()
 
     async def _place_held(self, ask: Callable[[], Awaitable[T]]) -> T:
         self.breaker.check()

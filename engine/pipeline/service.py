@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import anyio
@@ -42,6 +43,19 @@ class Service:
     budget: Budget
     ledger: Ledger
     caller: Caller | None
+    keep: bool = False
+
+    @asynccontextmanager
+    async def keeping(self) -> AsyncIterator[Service]:
+        """For what is to be stored: the task's place stays taken from a call's answer to the end of the block.
+
+        So a process that dies loses no more answers than there are places.
+        """
+        try:
+            yield replace(self, keep=True)
+        finally:
+            if self.caller is not None:
+                self.caller.release()
 
     @property
     def fatal(self) -> HfmapError | None:
@@ -94,7 +108,7 @@ class Service:
         started = anyio.current_time()
         call_id = None
         try:
-            answer, _ = await self.caller.call(stage, paid)
+            answer, _ = await self.caller.call(stage, paid, keep=self.keep)
             outcome = "done"
         except HfmapError as error:
             outcome = _outcome(error)

@@ -118,6 +118,8 @@ def _entries(path: Path) -> Iterator[dict[str, Any]]:
                 if not isinstance(entry, dict):
                     raise ValueError("not a JSON object")
                 yield entry
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not UTF-8 text.", hint="A compressed file must end in .gz.") from error
     except (ValueError, RecursionError) as error:
         raise UsageError(f"{path}, line {number}: {_short(error)}.", hint="Each line is one JSON object.") from error
     except (OSError, EOFError, zlib.error) as error:

@@ -62,11 +62,15 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A sample read again. `fields`: by dataset_id, the rows that would be stored; `failed` cards gave none."""
+    """A sample read again.
+
+    `fields`: by dataset_id, the rows that would be stored; `failed` cards gave none; `error` is what ended it early.
+    """
 
     fields: dict[int, tuple[FieldRow, ...]]
     failed: int
     usd: float
+    error: HfmapError | None = None
 
 
 def choose(conn: sqlite3.Connection, size: int, field: str) -> list[Work]:
@@ -125,12 +129,14 @@ async def read_again(
 ) -> Trial:
     """Read the fields of cards under a taxonomy, by a model or, without one, by rules.
 
+    Where the provider cannot be used any more, or the budget is reached, what has been read until then is returned.
+
     Raises:
-        HfmapError: the provider cannot be used, or the budget is reached.
+        HfmapError: that was so before any card was read.
     """
     extractor: Enricher = RulesExtractor(taxonomy) if completer is None else ModelExtractor(completer, taxonomy)
     money, fields, failed = Budget(budget), dict[int, tuple[FieldRow, ...]](), 0
-    waiting = iter(works)
+    waiting, error = iter(works), None
 
     async def worker(service: Service) -> None:
         nonlocal failed
@@ -156,8 +162,10 @@ async def read_again(
             finally:
                 writer.close()
     except* HfmapError as errors:
-        raise first_error(errors) from None
-    return Trial(fields, failed, money.spent)
+        error = first_error(errors)
+        if not fields:
+            raise error from None
+    return Trial(fields, failed, money.spent, error)
 
 
 def _service(completer: Completer | None, budget: Budget, ledger: Ledger) -> Service:
