@@ -130,3 +130,7 @@ class BudgetReachedError(HfmapError):
     """The next call might exceed the budget."""
 
     exit_code = EXIT_BUDGET
+
+
+CONCERNS_ALL = (BudgetReachedError, KeyRefusedError, QuotaError, ServiceDownError, StoppedError)
+"""Errors after which there is no point in trying the next item of the same stage."""

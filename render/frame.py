@@ -27,35 +27,18 @@ SIZES = [
 ]  # fmt: skip
 """Size buckets from small to large (DESIGN.md)."""
 
-# Key on the page, column of the `datasets` view, heading. The order is the filter panel's.
-SINGLE = (
-    ("task", "task_category", "Task"),
-    ("modality", "modality", "Modality"),
-    ("subject", "subject_domain", "Subject"),
-    ("language", "language", "Language"),
-    ("size", "size_category", "Size"),
-    ("licence", "license_family", "Licence"),
-    ("provenance", "provenance_method", "Provenance"),
-    ("format", "format_convention", "Format"),
-    ("role", "role", "Role"),
-)
-LISTS = (("stage", "training_stage", "Stage"), ("traits", "special_characteristics", "Characteristics"))
-HEADINGS = {key: heading for key, _, heading in (*SINGLE, *LISTS)}
-
-# Columns whose values are slugs of the taxonomy, to be shown as words.
-_SLUGS = {"subject", "provenance", "format", "stage", "traits", "primary"}
 _SPELLING = {
     "sft": "SFT", "vqa": "VQA", "llm": "LLM", "rag": "RAG", "3d": "3D", "sharegpt": "ShareGPT",
 }  # fmt: skip
 _LAST = {UNKNOWN, "None", "Not stated", "Not applicable", "Other"}
 
-# What a taxonomy of one's own may not have.
-_FIELDS = ("subject_domain", "provenance_method", "format_convention", "training_stage", "special_characteristics")
+MOST_WORDS = 31
+"""Of a list's axis: the page keeps what a dataset has of it as a 32-bit set."""
+RARER = "Rarer values"
 
 _QUERY = """
 SELECT d.dataset_id, v.repo_id, v.author, v.name, v.pretty_name, v.summary, v.likes, v.downloads, v.created_at,
-    v.last_modified, v.gated, v.license, v.x, v.y, v.primary_stage, d.first_seen_run, c.stored_run,
-    v.task_category, v.modality, v.language, v.size_category, v.license_family, v.role, c.stored_at, {fields}
+    v.last_modified, v.gated, v.license, v.x, v.y, d.first_seen_run, c.stored_run, c.stored_at{columns}
 FROM datasets v JOIN dataset d ON d.repo_id = v.repo_id LEFT JOIN card c ON c.dataset_id = d.dataset_id
 WHERE v.on_map = 1 AND v.x IS NOT NULL AND v.y IS NOT NULL
 ORDER BY v.repo_id

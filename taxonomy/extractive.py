@@ -54,7 +54,7 @@ _NOT_ABOUT = re.compile(
     re.IGNORECASE,
 )
 _BROKEN = re.compile(r"<[^<>]*>|[{}|\\]|\(\s*\)|\w_\w+_|&\w+;|^\W|\.\.\.|\S{40}|[:;,(]\W*$")
-_LEFT_BEHIND = re.compile(r"\(\s*[,;.]*\s*\)|\[\s*\]|\\(?=\s|$)")
+_LEFT_BEHIND = re.compile(r"\((?:\s*(?:see|cf|e\.g|at|here))?\s*[,;.]*\s*\)|\[\s*\]|\\(?=\s|$)")
 _CANDIDATES = 40
 _CHARS = 6_000
 

@@ -137,7 +137,7 @@ def test_cards_of_every_kind_never_stop_a_run(run_hfmap: Run, rows: Rows) -> Non
 def test_failures_are_recorded_and_mended_by_the_next_run(run_hfmap: Run, rows: Rows) -> None:
     with Services(generated_cards(30, seed=5)) as services:
         victim = next(iter(services.hub.datasets))
-        services.hub.faults.next("500", 8, of="card", key=victim)
+        services.hub.faults.next("503", 8, of="card", key=victim, retry_after=0.05)
         env = services.env | {"HFMAP_TARGET": "30"}
         run_hfmap("sync", "--no-map", env=env, code=3)
         assert rows("SELECT stage, kind, attempts FROM failure") == [("card", "transient", 8)]

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 from engine.cli.choose import completer, naming_model
 from engine.config import Secrets, Settings
+from engine.errors import HfmapError
 from engine.events import Bus, Event, StageGrew
 from engine.pipeline.naming import Naming
-from engine.store.connection import open_passes
+from engine.store.connection import open_passes, open_readonly
 from engine.store.taxonomies import taxonomy_in_force
 from engine.store.views import ensure_views
 
+_REFIT_SHARE = 0.20
+"""As `render.layout.REFIT_SHARE`, which cannot be imported without NumPy."""
 FEW = 100
 """So many new cards are taken for a large share of a map whose size is not known."""
 
@@ -29,23 +34,25 @@ class Preload:
     def __init__(self, db: Path | None = None) -> None:
         self._left = FEW if db is None else _changes_left(db)
         self._due = 0
-        self._queue: SimpleQueue[tuple[str, ...]] = SimpleQueue()
+        self._queue: SimpleQueue[str] = SimpleQueue()
 
     def __call__(self, event: Event) -> None:
         """Count cards to embed; a subscriber of the run's events."""
         if isinstance(event, StageGrew) and event.stage == "embed":
             before, self._due = self._due, self._due + event.added
             if before < 1 <= self._due:
-                self._queue.put(heavy.REFRESH)
+                self._queue.put("REFRESH")
                 threading.Thread(target=self._import, daemon=True).start()
             if before < self._left <= self._due:
-                self._queue.put(heavy.LAYOUT + heavy.TOPICS)
+                self._queue.put("REBUILD")
 
     def _import(self) -> None:
+        from render import heavy
+
         while True:
             # What fails to import here fails again where it is needed, and is reported there.
             with suppress(Exception):
-                heavy.preload(*self._queue.get())
+                heavy.preload(*getattr(heavy, self._queue.get()))
 
 
 def _changes_left(db: Path) -> int:
@@ -54,7 +61,7 @@ def _changes_left(db: Path) -> int:
         return 1
     with suppress(HfmapError, sqlite3.Error), closing(open_readonly(db)) as conn:
         row = conn.execute("SELECT points, changed FROM layout ORDER BY layout_id DESC LIMIT 1").fetchone()
-        return 1 if row is None else max(1, int(REFIT_SHARE * row[0]) - row[1])
+        return 1 if row is None else max(1, int(_REFIT_SHARE * row[0]) + 1 - row[1])
     return FEW
 
 

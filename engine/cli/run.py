@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 
 from engine.cli.choose import providers, source
+from engine.cli.errors import missing_database
 from engine.cli.output import Output
 from engine.cli.passes import Preload, run_passes
 from engine.config import Secrets, Settings
@@ -88,6 +89,8 @@ def run_map(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> i
     Raises:
         HfmapError: there is nothing to draw, or a pass failed.
     """
+    if not settings.db.exists():
+        raise missing_database(settings.db)
     return _run("map", settings, output, bus, lambda run_id, tally: _draw(settings, secrets, run_id, bus, tally))
 
 
@@ -215,7 +218,7 @@ def _count(result: SyncResult, tally: Tally) -> None:
         tally.counts |= {f"{stage.stage}_{name}": count for name, count in numbers.items() if count}
     fatal = [stage.fatal for stage in result.stages if stage.fatal is not None]
     codes = {error.exit_code for error in fatal}
-    failed = result.counts["cards_failed"] + sum(stage.failed + stage.left for stage in result.stages)
+    failed = result.counts["cards_failed"] + result.counts["cards_left"] + sum(stage.failed + stage.left for stage in result.stages)
     if result.stopped:
         tally.exit_code = EXIT_INTERRUPTED
     elif result.error is not None:

@@ -13,9 +13,9 @@ from typing import Literal
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
-from engine.errors import BadAnswerError, BudgetReachedError, HfmapError
+from engine.errors import CONCERNS_ALL, BadAnswerError, BudgetReachedError, HfmapError
 from engine.events import CallFinished, ItemSkipped, Notice, StageGrew
-from engine.pipeline.enrich import CONCERNS_ALL, CardStage, StageContext, StageState
+from engine.pipeline.enrich import CardStage, StageContext, StageState
 from engine.pipeline.enrichers import ModelEnricher, most_tokens
 from engine.pipeline.postbox import Pending, Postbox
 from engine.pipeline.service import Service

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
-from engine.errors import HfmapError, ProviderError
-from engine.events import ItemDone, ItemFailed, ItemSkipped, StageClosed, StageGrew
+from engine.errors import CONCERNS_ALL, HfmapError, ProviderError, StoppedError
+from engine.events import ItemDone, ItemFailed, ItemSkipped, Notice, StageClosed, StageGrew
 from engine.pipeline.candidate import NO_CARD, Candidate, IntakeContext
 from engine.pipeline.describe import describe
 from engine.pipeline.listing import Listing
@@ -201,11 +201,26 @@ class Intake:
 
         Were the place given away, the next run would pay for an entry now and drop it then.
         """
+        if isinstance(error, CONCERNS_ALL):
+            await self._left(candidate, error)
+            return True
         attempts = error.attempts if isinstance(error, ProviderError) else 1
         row = FailureRow(candidate.dataset_id, "card", None, None, False, str(error), attempts, self.context.run_id)
         await self.context.writer.write(failed([row]))
         self.context.counts["cards_failed"] += 1
         self.context.bus(ItemFailed("card", candidate.entry.repo_id, str(error), attempts, permanent=False))
+        await self._admit_as_known(candidate)
+        return True
+
+    async def _left(self, candidate: Candidate, error: HfmapError) -> None:
+        """Leave a card for another run, and say why, once: it did not fail, its service did."""
+        self.context.counts["cards_left"] += 1
+        if self.context.counts["cards_left"] == 1 and not isinstance(error, StoppedError):
+            hint = f" {error.hint}" if error.hint else ""
+            self.context.bus(Notice(f"cards stop here: {error}{hint}", "error"))
+        await self._admit_as_known(candidate)
+
+    async def _admit_as_known(self, candidate: Candidate) -> None:
+        """Keep on the map, with the card that is stored, a dataset whose present card could not be had."""
         if candidate.known is not None and candidate.known.card_status == "ok":
             await self.admit([candidate.dataset_id], {})
-        return True

@@ -10,16 +10,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-from engine.errors import (
-    BudgetReachedError,
-    HfmapError,
-    KeyRefusedError,
-    ProviderError,
-    QuotaError,
-    RefusedError,
-    ServiceDownError,
-    StoppedError,
-)
+from engine.errors import CONCERNS_ALL, HfmapError, ProviderError, RefusedError, StoppedError
 from engine.events import Bus, ItemDone, ItemFailed, Notice, StageClosed, StageGrew
 from engine.pipeline.enrichers import Enricher
 from engine.pipeline.service import Service
@@ -29,9 +20,6 @@ from engine.store.records import FailureRow, ResultKey, ResultStage, embeddings,
 from engine.store.runs import Ids, Spec
 from engine.store.writer import Writer
 from engine.usage import Usage
-
-CONCERNS_ALL = (BudgetReachedError, KeyRefusedError, QuotaError, ServiceDownError, StoppedError)
-"""Errors after which no further card of a stage is tried."""
 
 QUEUE = 512
 """Cards that may wait at a stage before downloads are held back."""

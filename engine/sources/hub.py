@@ -211,8 +211,9 @@ class HubCards:
         status = response.status_code
         new_etag = response.headers.get("X-Linked-ETag") or response.headers.get("ETag")
         if status == 200:
-            if "text/html" in response.headers.get("Content-Type", ""):
-                raise TransientError("the Hub answered with a web page in place of the card")
+            kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            if kind in ("text/html", "application/json"):
+                raise TransientError(f"the Hub answered with {kind} in place of the card")
             return Fetched("ok", await _body(response), new_etag, moved_to=_moved(entry, response))
         if status == 304:
             return Fetched("unchanged", etag=new_etag, moved_to=_moved(entry, response))

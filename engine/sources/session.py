@@ -28,12 +28,14 @@ def listing_client(seconds: float, longest_wait: float) -> httpx2.Client:
                 f"The Hub asks to be left alone for {wish / 60:,.0f} minutes.",
                 hint="Run the same command again later; what is stored is kept.",
             )
+        if response.status_code > 504:
+            # Of the kind that the library tries again after; of the statuses it knows 500 to 504 alone.
+            raise httpx2.RemoteProtocolError(f"HTTP {response.status_code}", request=response.request)
         if isinstance(response.stream, httpx2.SyncByteStream):
             response.stream = _Hurried(response.stream, time.monotonic() + seconds)
         if response.status_code == 200:
             body = response.read().strip()
             if not (body.startswith(b"[") and body.endswith(b"]")):
-                # Of the kind that the library tries again after.
                 raise httpx2.RemoteProtocolError("the answer is not a page of a listing", request=response.request)
 
     return httpx2.Client(
