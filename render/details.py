@@ -12,43 +12,35 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
+from engine.store.taxonomies import taxonomy_in_force
+from render.axes import heading, told
 from render.escape import lines, plain, script_json
 from render.frame import Frame, label
 from taxonomy.cardtext import split_front_matter
+from taxonomy.model import Field
 
 CHUNK = 200
 """Datasets in a chunk: about 400 kB, a quarter of it when served compressed."""
 CARD_CHARACTERS = 900
 NEIGHBORS = 10
 
-_FIELDS = (
-    ("subject_domain", "Subject"),
-    ("provenance_method", "Provenance"),
-    ("training_stage", "Stage"),
-    ("format_convention", "Format"),
-    ("special_characteristics", "Characteristics"),
-    ("geo_scope", "Geography"),
-    ("upstream_models", "Upstream models"),
-    ("is_benchmark", "Benchmark"),
-)
-_WORDS = {"upstream_models", "geo_scope"}  # values in the card's own words, not slugs
-
 
 def chunks(conn: sqlite3.Connection, frame: Frame) -> Iterator[str]:
     """The text of each chunk, in order."""
     row_of = {dataset_id: row for row, dataset_id in enumerate(frame.dataset_ids)}
+    fields = told(taxonomy_in_force(conn))
     for number, start in enumerate(range(0, len(frame), CHUNK)):
         wanted = frame.dataset_ids[start : start + CHUNK]
         rows = {dataset_id: {"fields": [], "near": [], "card": ""} for dataset_id in wanted}
         _cards(conn, rows)
-        _claims(conn, rows)
+        _claims(conn, rows, fields)
         _neighbors(conn, rows, row_of)
         yield f"hfmap.details({number},{script_json(list(rows.values()))});\n"
 
 
 def digest(conn: sqlite3.Connection) -> str:
     """SHA-256, in hex, of everything that the chunks are made from. Much cheaper than making them."""
-    state = hashlib.sha256()
+    state = hashlib.sha256(taxonomy_in_force(conn).digest.encode())
     for sql in (
         "SELECT d.dataset_id, c.input_hash, i.result_id, i.provider, i.model, v.field, v.value, v.quote, v.verified"
         " FROM dataset d LEFT JOIN card c ON c.dataset_id = d.dataset_id"
@@ -74,7 +66,9 @@ def _cards(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]]) -> None:
         rows[dataset_id]["card"] = lines(body, CARD_CHARACTERS)
 
 
-def _claims(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]]) -> None:
+def _claims(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]], fields: list[Field]) -> None:
+    # Values in the card's own words, not slugs.
+    free = {field.name for field in fields if field.kind == "open"}
     sql = (
         "SELECT i.dataset_id, v.field, v.value, v.quote, v.verified, i.provider, i.model"
         " FROM in_force i JOIN field_value v ON v.result_id = i.result_id"
@@ -85,23 +79,28 @@ def _claims(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]]) -> None:
         text = plain(quote, 300)
         told = bool(text) and text.lower() not in ("not_stated", "not stated")
         state = "none" if not told else "verified" if verified else "unverified"
-        found[dataset_id, field] = [shown(field, value), text if told else "", state, f"{provider}, {model}"]
+        found[dataset_id, field] = [
+            shown(value, free=field in free),
+            text if told else "",
+            state,
+            f"{provider}, {model}",
+        ]
     sql = "SELECT dataset_id, field, value, author FROM override WHERE field <> 'summary' AND dataset_id IN :ids"
     for dataset_id, field, value, author in _query(conn, sql, rows):
-        found[dataset_id, field] = [shown(field, value), "", "person", plain(author, 60)]
+        found[dataset_id, field] = [shown(value, free=field in free), "", "person", plain(author, 60)]
     for dataset_id, row in rows.items():
-        row["fields"] = [[name, *found[dataset_id, field]] for field, name in _FIELDS if (dataset_id, field) in found]
+        claims = [(heading(field), found.get((dataset_id, field.name))) for field in fields]
+        row["fields"] = [[name, *claim] for name, claim in claims if claim]
 
 
-def shown(field: str, value: str | None) -> str:
-    """A field's value, given as JSON, in words."""
+def shown(value: str | None, *, free: bool) -> str:
+    """A field's value, given as JSON, in words; `free`: it may hold other words than the taxonomy's."""
     parsed = json.loads(value) if value else None
     if isinstance(parsed, bool):
         return "Yes" if parsed else "No"
     items = parsed if isinstance(parsed, list) else [parsed]
-    own_words = field in _WORDS
     slug = ("not_stated", "not_applicable", "global")
-    words = [plain(item, 80) if own_words and item not in slug else label(item, slug=True) for item in items]
+    words = [plain(item, 80) if free and item not in slug else label(item, slug=True) for item in items]
     return ", ".join(word for word in words if word) or "None"
 
 

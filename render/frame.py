@@ -13,10 +13,12 @@ import json
 import math
 import sqlite3
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import date
 from typing import Any
 
+from engine.store.taxonomies import taxonomy_in_force
+from render.axes import Axis, axes
 from render.escape import plain
 
 UNKNOWN = "Unknown"
@@ -59,12 +61,14 @@ class Topic:
 class Frame:
     """The page's columns: every list has one entry per dataset, in the order of `repo_ids`.
 
+    axes: what can be filtered and coloured by; each has its codes (one word a dataset) or bits (a set of words).
     x, y: coordinates as the layout has them. likes, downloads: -1 where unknown. created, modified: days since
     1970-01-01, -1 where unknown. codes[key]: indices into vocabularies[key]. bits[key]: sets of such indices
     as integers (bit i for entry i). topic_of[layer]: indices into topics, -1 where a dataset is in none.
     novelty: 0 as before, 1 card changed, 2 new in the newest listing. day: the newest card's date.
     """
 
+    axes: tuple[Axis, ...] = ()
     dataset_ids: list[int] = field(default_factory=list)
     repo_ids: list[str] = field(default_factory=list)
     pretty: list[str] = field(default_factory=list)
@@ -91,6 +95,7 @@ class Frame:
         """SHA-256, in hex, of every value here."""
         parts: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
         parts["topics"] = [(t.name, t.layer, t.parent, t.size) for t in self.topics]
+        parts["axes"] = [astuple(axis) for axis in self.axes]
         parts["day"] = self.day.isoformat() if self.day else None
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -105,11 +110,13 @@ class Frame:
 def read(conn: sqlite3.Connection) -> Frame:
     """Read the page's columns from the store."""
     there = {column[1] for column in conn.execute("PRAGMA table_info(datasets)")}
-    fields = ", ".join(f"v.{name}" if name in there else f"NULL AS {name}" for name in _FIELDS)
-    cursor = conn.execute(_QUERY.format(fields=fields))
+    # The view follows the taxonomy at the next sync or map: until then it may lack a field.
+    found = tuple(axis for axis in axes(taxonomy_in_force(conn)) if axis.column in there)
+    shown = [axis.column for axis in found] + ["primary_stage"]
+    cursor = conn.execute(_QUERY.format(columns="".join(f', v."{name}" AS "v.{name}"' for name in shown)))
     names = [column[0] for column in cursor.description]
     rows = [dict(zip(names, row, strict=True)) for row in cursor]
-    frame = Frame()
+    frame = Frame(axes=found)
     # The last run that brought something: a run that found nothing new must leave the page as it is.
     newest = max((max(row["first_seen_run"] or 0, row["stored_run"] or 0) for row in rows), default=0)
     for row in rows:
@@ -128,12 +135,20 @@ def read(conn: sqlite3.Connection) -> Frame:
         frame.novelty.append(2 if new else 1 if changed else 0)
         frame.x.append(row["x"])
         frame.y.append(row["y"])
-    for key, column, _ in (*SINGLE, ("primary", "primary_stage", "Stage")):
-        frame.codes[key], frame.vocabularies[key] = _encode(
-            key, [label(row[column], slug=key in _SLUGS) for row in rows]
-        )
-    for key, column, _ in LISTS:
-        frame.bits[key], frame.vocabularies[key] = _encode_lists([_labels(key, row[column]) for row in rows])
+    for axis in found:
+        values = [row[f"v.{axis.column}"] for row in rows]
+        if axis.kind == "slugs":
+            lists = [_labels(value, empty="None" if axis.may_be_empty else UNKNOWN) for value in values]
+            frame.bits[axis.key], frame.vocabularies[axis.key] = _encode_lists(lists)
+        else:
+            labels = [
+                _flag(value) if axis.kind == "flag" else label(value, slug=axis.kind == "slug") for value in values
+            ]
+            frame.codes[axis.key], frame.vocabularies[axis.key] = _encode(axis.key, labels)
+    if "stage" in frame.bits:
+        # One of its stages, for the colours.
+        labels = [label(row["v.primary_stage"], slug=True) for row in rows]
+        frame.codes["primary"], frame.vocabularies["primary"] = _encode("primary", labels)
     stored = max((row["stored_at"] or "" for row in rows), default="")
     frame.day = date.fromisoformat(stored[:10]) if stored else None
     _read_topics(conn, frame)
@@ -159,15 +174,18 @@ def label(value: object, *, slug: bool) -> str:
     return spelled[:1].upper() + spelled[1:]
 
 
-def _labels(key: str, value: str | None) -> list[str]:
+def _flag(value: object) -> str:
+    return UNKNOWN if value is None else "Yes" if value == 1 else "No"
+
+
+def _labels(value: str | None, *, empty: str) -> list[str]:
     try:
         parsed = json.loads(value) if value else []
     except ValueError:
-        parsed = []
+        parsed = value  # a single slug, from before the field was a list
     items = parsed if isinstance(parsed, list) else [parsed]
     if not items:
-        # An empty list of characteristics is an answer; an empty list of stages is none.
-        return ["None" if key == "traits" and value else UNKNOWN]
+        return [empty if value else UNKNOWN]
     return list(dict.fromkeys(label(item, slug=True) for item in items))
 
 
@@ -186,10 +204,13 @@ def _encode(key: str, labels: list[str]) -> tuple[list[int], list[str]]:
 
 
 def _encode_lists(rows: list[list[str]]) -> tuple[list[int], list[str]]:
-    # The page keeps these as 32-bit sets: what is rarer than the 31st value is left out.
-    vocabulary = _order(Counter(word for labels in rows for word in labels))[:31]
+    vocabulary = _order(Counter(word for labels in rows for word in labels))
+    if len(vocabulary) > MOST_WORDS:
+        vocabulary = [*vocabulary[: MOST_WORDS - 1], RARER]
     index = {word: i for i, word in enumerate(vocabulary)}
-    return [sum(1 << index[word] for word in labels if word in index) for labels in rows], vocabulary
+    last = len(vocabulary) - 1
+    codes = [{index.get(word, last) for word in labels} for labels in rows]
+    return [sum(1 << code for code in found) for found in codes], vocabulary
 
 
 def _read_topics(conn: sqlite3.Connection, frame: Frame) -> None:

@@ -7,19 +7,20 @@ import contextlib
 import hashlib
 import json
 import sqlite3
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from typing import Any
 
 from markupsafe import Markup
 
+from engine.store.taxonomies import taxonomy_in_force
 from render import escape
 from render.document import policy
 from render.frame import Frame
 from render.vendor import FONT_FAMILY, Vendor
 from taxonomy import prompt
-from taxonomy.model import load
+from taxonomy.model import Taxonomy, load
 
 _LIBRARIES = ("hfmap", "datamapplot", "toponymy", "umap-learn", "numpy", "scikit-learn")
 _SOURCES = {"hub": "the Hugging Face Hub", "sample": "the sample cards that come with hfmap"}
@@ -43,6 +44,7 @@ class Facts:
     result, and by which models. quotes: per field, how many answers, quotes and verified quotes there are.
     """
 
+    taxonomy: Taxonomy = field(default_factory=load)
     source: str = ""
     rank: str = ""
     target: int | None = None
@@ -60,12 +62,14 @@ class Facts:
 
     def digest(self) -> str:
         """SHA-256, in hex, of every value here."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        parts: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        parts["taxonomy"] = self.taxonomy.digest
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def read(conn: sqlite3.Connection) -> Facts:
     """Read the facts from the store."""
-    facts = Facts()
+    facts = Facts(taxonomy=taxonomy_in_force(conn))
     row = conn.execute(
         "SELECT source, settings FROM run WHERE command = 'sync' ORDER BY run_id DESC LIMIT 1"
     ).fetchone()
@@ -118,9 +122,9 @@ def render(facts: Facts, frame: Frame, *, title: str, libraries: Vendor | None) 
     """The methodology page as HTML."""
     from jinja2 import Environment
 
-    taxonomy = load()
+    taxonomy = facts.taxonomy
     extraction = facts.specs.get("extract", {})
-    # Another taxonomy than the one that ships may have been in force: then its definitions are not known here.
+    # Where the fields on the map were read under another taxonomy, its definitions would explain nothing.
     known = extraction.get("parameters", {}).get("taxonomy") in (None, taxonomy.digest)
     by_model = extraction.get("provider") not in (None, "local")
     script = _asset("methodology.js")

@@ -117,7 +117,7 @@ def render(data: frame.Frame, *, title: str, subtitle: str, libraries: vendor.Ve
     drawing = plot.prepare(data)
     config = {
         "hub": HUB,
-        "headings": frame.HEADINGS,
+        "axes": [[axis.key, axis.heading, axis.kind] for axis in data.axes],
         "vocabularies": data.vocabularies,
         "topics": _topics(data, drawing),
         "layers": len(data.topic_of),
@@ -186,7 +186,8 @@ def _assets() -> str:
     """The hash of all that shapes a page besides the data: this package's own files, and its libraries."""
     folder = Path(str(files("render")))
     sources = [
-        folder / f"{name}.py" for name in ("details", "document", "escape", "frame", "methodology", "page", "plot")
+        folder / f"{name}.py"
+        for name in ("axes", "details", "document", "escape", "frame", "methodology", "page", "plot")
     ]
     sources += sorted((folder / "assets").glob("*.*"))
     return _digest(methodology.versions(), *(_hash(source) for source in sources))

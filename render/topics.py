@@ -16,7 +16,7 @@ from render.clusters import MAX_TOPICS
 from render.grouping import Ground, Grouping, group, read_ground, vectors_of
 from render.model_naming import TextEncoder, TopicNamer
 from render.points import digest, read_points
-from render.tree import BY_KEY_PHRASES, Place, Topic, Tree
+from render.tree import BY_KEY_PHRASES, BY_PERSON, Place, Topic, Tree
 
 __all__ = ["TextEncoder", "TopicNamer", "TopicsResult", "ensure", "planned_calls"]
 
@@ -154,7 +154,8 @@ def _keep_names(found: Grouping, *, by_model: bool) -> dict[Place, str]:
     """
     kept: dict[Place, str] = {}
     taken: set[tuple[int, str]] = set()
-    for topic in found.topics:
+    # A person's name goes before an equal one that a model or key phrases gave.
+    for topic in sorted(found.topics, key=lambda t: not _by_person(found.continued.get(t.place))):
         before = found.continued.get(topic.place)
         topic.lasting_id = None if before is None else before.lasting_id
         if before is None or (by_model and before.named_by == BY_KEY_PHRASES):
@@ -165,6 +166,10 @@ def _keep_names(found: Grouping, *, by_model: bool) -> dict[Place, str]:
             topic.name, topic.named_by, topic.key_phrases = before.name, before.named_by, before.key_phrases
             kept[topic.place] = before.name
     return kept
+
+
+def _by_person(topic: Topic | None) -> bool:
+    return topic is not None and topic.named_by == BY_PERSON
 
 
 def _name(conn: sqlite3.Connection, ground: Ground, found: Grouping, kept: dict[Place, str], who: _Naming) -> None:

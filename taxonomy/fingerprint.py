@@ -22,3 +22,9 @@ def rules_digest() -> str:
         if file.suffix in {".py", ".json", ".npz"} and file.name not in _NOT_RULES:
             digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
+
+
+@lru_cache(maxsize=8)
+def module_digest(name: str) -> str:
+    """SHA-256 (hex, the first 16 digits) of one of this package's modules, for what depends on its code."""
+    return hashlib.sha256(Path(__file__).with_name(name).read_bytes()).hexdigest()[:16]

@@ -71,7 +71,7 @@ def test_a_budget_is_never_passed_in_20_runs(zygote: Zygote, rows: Rows, tmp_pat
         used.append(spent / BUDGET)
     assert most_at_once == 12
     # A call is not begun while it might cost more than is left: at most the price of the dearest call stays unused.
-    print(f"used: {min(used):.1%} to {max(used):.1%}, mean {sum(used) / len(used):.1%}")  # noqa: T201
+    print(f"used: {min(used):.1%} to {max(used):.1%}, mean {sum(used) / len(used):.1%}")
     assert min(used) >= 0.85
     assert sum(used) / len(used) >= 0.92
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "show": "engine.cli.show:show",
     "search": "engine.cli.search:search",
     "related": "engine.cli.search:related",
+    "topics": "engine.cli.topics:topics",
     "override": "engine.cli.override:override",
     "review": "engine.cli.review:review",
     "eval": "engine.cli.eval:eval_",

@@ -64,9 +64,9 @@ def _embedder(settings: Settings, secrets: Secrets) -> Embedder:
         from engine.providers.model2vec import Model2VecEmbedder
 
         return Model2VecEmbedder(rest)
-    from engine.providers.local import LocalEmbedder
+    from engine.providers.static import StaticEmbedder
 
-    return LocalEmbedder()
+    return StaticEmbedder()
 
 
 def extraction_model(settings: Settings, secrets: Secrets) -> str | None:

@@ -77,7 +77,7 @@ def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spen
     Raises:
         HfmapError: a pass failed; the results of the ones before it are stored.
     """
-    from engine.providers.local import LocalEmbedder
+    from engine.providers.static import StaticEmbedder
     from render import layout, page, topics
 
     model = naming_model(settings, secrets)
@@ -94,7 +94,7 @@ def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spen
             layout_id=placed.layout_id,
             namer=naming,
             emit=bus,
-            text_encoder=LocalEmbedder(),
+            text_encoder=StaticEmbedder(),
             max_topics=settings.max_topics,
             ranked_by=settings.rank,
         )

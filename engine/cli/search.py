@@ -35,13 +35,20 @@ _limit = click.option("--limit", type=click.IntRange(1, 1000), default=10, show_
 @click.argument("text", nargs=-1, required=True)
 @db_option
 @_limit
+@click.option("--semantic", is_flag=True, help="Look for the meaning, not the words.")
 @json_option
-def search(text: tuple[str, ...], db: str | None, limit: int, as_json: bool) -> None:
+def search(text: tuple[str, ...], db: str | None, limit: int, semantic: bool, as_json: bool) -> None:
     """Look for words in ids, names, summaries and cards.
 
-    All words must occur; "two words" in quotes are a phrase, and word* finds what begins with it.
+    All words must occur; "two words" in quotes are a phrase, and word* finds what begins with it. With --semantic the
+    datasets come whose cards mean something near; this needs no network where the local embedder made the map.
     """
     output = Output("json" if as_json else "human")
+    if semantic:
+        with reading(db) as conn:
+            found = alike(conn, " ".join(text), limit)
+        _write(output, ("repo_id", "likes", "on_map", "summary", "similarity"), found)
+        return
     with reading(db) as conn:
         rows = [tuple(row) for row in conn.execute(_SEARCH, (full_text_query(" ".join(text)), limit))]
     _write(output, ("repo_id", "likes", "on_map", "summary", "hit"), rows)
@@ -101,11 +108,33 @@ def nearest(conn: sqlite3.Connection, dataset_id: int, repo_id: str, limit: int)
             f"{repo_id} has no embedding: its card is not on the map, or not embedded yet.",
             hint="See why: hfmap show " + repo_id,
         )
-    rows = [row for row in rows if row["dimensions"] == own["dimensions"] and row is not own]
+    return _by_cosine([row for row in rows if row is not own], np.frombuffer(own["vector"], dtype="<f4"), limit)
+
+
+def alike(conn: sqlite3.Connection, text: str, limit: int) -> list[tuple[Any, ...]]:
+    """The datasets whose cards are nearest to a text, as `nearest` gives them.
+
+    Raises:
+        UsageError: the map's embeddings were not made on this machine, so the text cannot be compared with them here.
+    """
+    from engine.providers.static import MODEL, StaticEmbedder
+
+    made = conn.execute("SELECT DISTINCT model FROM in_force WHERE stage = 'embed'").fetchall()
+    if [row["model"] for row in made] not in ([], [MODEL]):
+        raise UsageError(
+            f"The cards were embedded with {made[0]['model']}, which this command does not call.",
+            hint="Search for words (without --semantic), or embed the cards here too: hfmap sync --embedder local",
+        )
+    return _by_cosine(conn.execute(_VECTORS).fetchall(), StaticEmbedder().encode([text])[0], limit)
+
+
+def _by_cosine(rows: list[Any], vector: Any, limit: int) -> list[tuple[Any, ...]]:
+    import numpy as np
+
+    rows = [row for row in rows if row["dimensions"] == len(vector)]
     if not rows:
         return []
     matrix = np.frombuffer(b"".join(row["vector"] for row in rows), dtype="<f4").reshape(len(rows), -1)
-    vector = np.frombuffer(own["vector"], dtype="<f4")
     norms = np.linalg.norm(matrix, axis=1) * np.linalg.norm(vector)
     # A vector of zeros (an empty card) is like nothing.
     cosine = np.divide(matrix @ vector, norms, out=np.zeros(len(rows), np.float32), where=norms > 0)

@@ -15,8 +15,7 @@ import numpy as np
 from engine.errors import ServiceDownError, UsageError
 from engine.providers.base import Embedded
 from engine.providers.http import short
-from engine.providers.local import card_text
-from engine.providers.static import MAX_CHARS
+from engine.providers.static import MAX_CHARS, embedding_text
 from taxonomy.rules import CardInput
 
 BATCH_SIZE = 96
@@ -60,7 +59,7 @@ class Model2VecEmbedder:
 
     def text(self, card: CardInput) -> str:
         """Return what of a card is embedded."""
-        return card_text(card)
+        return embedding_text(card.title, card.tags, card.text)
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """Embed texts in a thread; see `Embedder`. A text without a known word gets the zero vector.

@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from engine.errors import BadAnswerError, ProviderError, RefusedError, ServiceDownError, TransientError
 from engine.providers.base import Completion, Embedded, Prompt
 from engine.providers.http import whole
-from engine.providers.local import card_text
 from engine.providers.openai_server import OpenAIServer
-from engine.providers.static import MAX_CHARS
+from engine.providers.static import MAX_CHARS, embedding_text
 from engine.usage import Usage
 from taxonomy.rules import CardInput
 
@@ -153,7 +152,7 @@ class OpenAIEmbedder:
 
     def text(self, card: CardInput) -> str:
         """Return what of a card is embedded."""
-        return card_text(card)
+        return embedding_text(card.title, card.tags, card.text)
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """Embed up to 96 texts; see `Embedder`. One that the server refuses by itself is cut until it fits."""

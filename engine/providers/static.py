@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from engine.errors import ProviderError
 from engine.providers.base import Embedded
 from taxonomy.cardtext import strip
+from taxonomy.fingerprint import module_digest
 from taxonomy.rules import CardInput
 
 if TYPE_CHECKING:
@@ -104,8 +105,12 @@ class StaticEmbedder:
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The table's fingerprint and the cut."""
-        return {"table": description(self._folder)["sha256"], "characters": MAX_CHARS}
+        """The table's fingerprint, the cut, and how a card's text is made ready."""
+        return {
+            "table": description(self._folder)["sha256"],
+            "characters": MAX_CHARS,
+            "text": module_digest("cardtext.py"),
+        }
 
     def text(self, card: CardInput) -> str:
         """Return what is embedded of a card; see `embedding_text`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx2
 
@@ -38,11 +39,19 @@ def listing_client(seconds: float, longest_wait: float) -> httpx2.Client:
             if not (body.startswith(b"[") and body.endswith(b"]")):
                 raise httpx2.RemoteProtocolError("the answer is not a page of a listing", request=response.request)
 
-    return httpx2.Client(
+    return _Client(
         timeout=httpx2.Timeout(seconds, connect=min(10.0, seconds)),
         follow_redirects=True,
         event_hooks={"response": [check]},
     )
+
+
+class _Client(httpx2.Client):
+    """Keeps to its own time limits: the library asks for none with every request."""
+
+    def request(self, *args: Any, **kwargs: Any) -> httpx2.Response:
+        """Make a request; see httpx2."""
+        return super().request(*args, **{**kwargs, "timeout": self.timeout})
 
 
 class _Hurried(httpx2.SyncByteStream):

@@ -22,6 +22,24 @@ HF.colors = (() => {
     };
   }
 
+  function colormap(field) {
+    if (!fields.isList(field)) return categories(field);
+    return field === "stage" ? categories("primary") : lists(field);
+  }
+
+  // A list of one word is that word; longer ones are joined.
+  function lists(field) {
+    const words = fields.words(field);
+    const named = words.filter((word) => !fields.dull(word)).slice(0, TOP - 1);
+    const entry = words.map((word) => (named.includes(word) ? named.indexOf(word) : named.length + 1));
+    const column = HF.data["bits_" + field];
+    return {
+      names: [...named, "Several", "Other"],
+      code: (i) => (column[i] & (column[i] - 1) ? named.length : column[i] ? entry[31 - Math.clz32(column[i])] : named.length + 1),
+      colors: () => [...palette.categorical(named.length + 1), palette.rest()],
+    };
+  }
+
   function ordinal(words) {
     const column = HF.data.code_size;
     const unknown = words.indexOf("Unknown");
@@ -56,10 +74,9 @@ HF.colors = (() => {
     for (let layer = 0; layer < config.layers && config.layers > 1; layer++) {
       maps.set(`topics.${layer}`, { title: `Topics, ${layer === 0 ? "coarsest" : layer === config.layers - 1 ? "finest" : `level ${layer + 1}`}`, ...topicLayer(layer) });
     }
-    for (const field of ["subject", "task", "modality", "language", "size", "licence", "provenance", "format", "role"]) {
-      maps.set(field, { title: fields.heading(field), ...categories(field) });
-    }
-    maps.set("stage", { title: fields.heading("stage"), ...categories("primary") });
+    const usual = ["subject", "task", "modality", "language", "size", "licence", "provenance", "format", "role", "stage"];
+    const own = fields.order.filter((field) => field !== "traits" && !usual.includes(field));
+    for (const field of [...usual.filter(fields.has), ...own]) maps.set(field, { title: fields.heading(field), ...colormap(field) });
     for (const [name, title, say] of [["likes", "Likes", HF.count], ["downloads", "Downloads", HF.count]]) {
       if (data[name].some((v) => v >= 0)) maps.set(name, { title, ...numeric(data[name], log, ends(say)) });
     }

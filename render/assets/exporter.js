@@ -7,11 +7,12 @@ HF.exporter = (() => {
     const out = { id: config.raw[i] ?? data.id[i], url: HF.hubUrl(i), pretty_name: data.pretty[i], summary: data.summary[i] };
     for (const key of ["likes", "downloads"]) out[key] = data[key][i] < 0 ? null : data[key][i];
     for (const key of ["created", "modified"]) out[key] = data[key][i] < 0 ? null : new Date(data[key][i] * 86400000).toISOString().slice(0, 10);
+    out.topics = HF.topics.path(i).map(HF.topics.name);
     for (const key of fields.order) {
       const values = fields.values(key, i);
-      out[key] = "bits_" + key in data ? values : values[0];
+      const name = key.replace(/^own_/, "");
+      out[name in out ? key : name] = fields.isList(key) ? values : values[0];
     }
-    out.topics = HF.topics.path(i).map(HF.topics.name);
     return out;
   }
 

@@ -1,7 +1,8 @@
 // The columns a dataset has, as words: categories are codes into vocabularies, lists are sets of bits.
 HF.fields = (() => {
   const dull = new Set(["Unknown", "Not stated", "Not applicable", "Other", "None"]);
-  const order = ["task", "modality", "licence", "size", "language", "subject", "provenance", "stage", "format", "role", "traits"];
+  const axes = new Map(HF.config.axes.map(([key, heading, kind]) => [key, { heading, kind }]));
+  const order = [...axes.keys()];
 
   const words = (key) => HF.config.vocabularies[key];
   const isList = (key) => "bits_" + key in HF.data;
@@ -50,5 +51,5 @@ HF.fields = (() => {
     return age.column;
   }
 
-  return { order, words, values, counts, mask, age, dull: (word) => dull.has(word), heading: (key) => HF.config.headings[key] };
+  return { order, words, values, counts, mask, age, dull: (word) => dull.has(word), has: (key) => axes.has(key), heading: (key) => axes.get(key)?.heading ?? key, isList };
 })();

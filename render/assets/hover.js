@@ -6,7 +6,12 @@ HF.hover = (() => {
   let scales = null;
 
   const { values, dull } = HF.fields;
-  const FIELDS = ["role", "task", "stage", "modality", "language", "provenance", "format"];
+  const USUAL = ["role", "task", "stage", "modality", "language", "provenance", "format"];
+  const MOST = 8;
+  // Fields of another taxonomy come before the listing's, which the card has room for only if they are few.
+  const own = HF.fields.order.filter((key) => key.startsWith("own_"));
+  const lead = HF.fields.has("subject") ? "subject" : own.find((key) => !HF.fields.isList(key));
+  const FIELDS = [...own.filter((key) => key !== lead), ...USUAL.filter(HF.fields.has)].slice(0, MOST);
 
   function meter(sign, name, text, share) {
     return el("div", { class: "meter", title: name }, el("span", { text: `${sign} ${text}` }), el("i", {}, el("b", { style: { width: `${Math.round(100 * share)}%` } })));
@@ -24,7 +29,7 @@ HF.hover = (() => {
     const size = values("size", i)[0];
     const sizes = HF.fields.words("size").filter((word) => word !== "Unknown");
     const amount = (value) => (value < 0 ? "–" : HF.compact(value));
-    const subject = values("subject", i)[0];
+    const subject = lead && values(lead, i)[0];
     return [
       el("div", {}, el("span", { class: "card-org", text: slash < 0 ? "" : id.slice(0, slash + 1) }), el("span", { class: "card-name", text: id.slice(slash + 1) })),
       data.pretty[i] ? el("div", { class: "card-pretty", text: data.pretty[i] }) : null,
@@ -36,7 +41,7 @@ HF.hover = (() => {
         meter("▤", "Size", size, size === "Unknown" ? 0 : (sizes.indexOf(size) + 1) / sizes.length),
       ),
       data.summary[i] ? el("p", { class: "card-summary", text: data.summary[i] }) : null,
-      el("span", { class: dull(subject) ? "pill unknown" : "pill", text: subject }),
+      subject && el("span", { class: dull(subject) ? "pill unknown" : "pill", text: subject }),
       el(
         "dl",
         {},

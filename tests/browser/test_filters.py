@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 
 from render import frame, plot
+from render.axes import axes
+from taxonomy.model import load
 
 Site = Callable[..., Path]
 Open = Callable[..., Any]
 
-COLUMNS = {key: column for key, column, _ in (*frame.SINGLE, *frame.LISTS)}
-LISTS = {key for key, _, _ in frame.LISTS}
+COLUMNS = {axis.key: axis.column for axis in axes(load())}
+LISTS = {axis.key for axis in axes(load()) if axis.kind == "slugs"}
 SLUGS = {"subject", "provenance", "format", "stage", "traits"}
 SHOWN = "() => hfmap.data.id.filter((_, i) => hfmap.store.shown()[i]).sort()"
 
