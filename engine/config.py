@@ -53,6 +53,8 @@ class Settings:
     max_topics: int = 400
     """The most topics, and so the most naming calls: what a map of 20,000 datasets has by itself."""
     embed_model: str | None = None
+    png: Path | None = None
+    """Where the map also goes as a picture; its dark variant goes beside it."""
     batch: bool = False
     refresh: bool = False
     retry_failed: bool = False
@@ -302,6 +304,13 @@ def _path(raw: object, place: _Place) -> Path:
     return Path(_text(raw, place)).expanduser()
 
 
+def _picture(raw: object, place: _Place) -> Path:
+    path = _path(raw, place)
+    if path.suffix.lower() != ".png":
+        raise place.wrong(raw, "the name of a .png file")
+    return path
+
+
 def _whole(raw: object, place: _Place) -> int:
     wanted = f"a whole number from 1 to {MOST_TARGET}"
     if isinstance(raw, bool) or (place.strict and not isinstance(raw, int)):
@@ -401,6 +410,7 @@ _READERS: dict[str, Callable[[object, _Place], Any]] = {
     "llm": _one_of(LLMS, OPEN_LLMS),
     "model": _text,
     "taxonomy": _path,
+    "png": _picture,
     "embed_model": _text,
     "budget": _money,
     "timeout": _seconds,

@@ -20,9 +20,18 @@ _LINK = re.compile(r"<link\b[^>]*?\bhref=\"https?://[^>]*>\s*", re.DOTALL)
 _SCRIPT = re.compile(r"<script(?P<attributes>[^>]*)>(?P<text>.*?)</script>", re.DOTALL)
 
 
-def finish(page: str, *, description: str, embedded: Iterable[str] = (), origins: Sequence[str] = ()) -> str:
+def finish(
+    page: str,
+    *,
+    title: str,
+    description: str,
+    preview: str | None = None,
+    embedded: Iterable[str] = (),
+    origins: Sequence[str] = (),
+) -> str:
     """Make DataMapPlot's page self-contained.
 
+    `title`, `description` and `preview`, the address of a picture, are what sites show for a link to the page;
     `embedded` are base64 contents of scripts that the page puts into script elements while it loads;
     `origins` are hosts that scripts may come from (only where the libraries could not be carried).
 
@@ -46,7 +55,15 @@ def finish(page: str, *, description: str, embedded: Iterable[str] = (), origins
         '    <meta name="viewport" content="width=device-width, initial-scale=1" />',
         '    <meta name="referrer" content="no-referrer" />',
         f'    <meta name="description" content="{html(description)}" />',
+        f'    <meta property="og:title" content="{html(title)}" />',
+        f'    <meta property="og:description" content="{html(description)}" />',
+        '    <meta property="og:type" content="website" />',
     ]
+    if preview:
+        lines += [
+            f'    <meta property="og:image" content="{html(preview)}" />',
+            '    <meta name="twitter:card" content="summary_large_image" />',
+        ]
     return "\n".join(lines) + "\n" + page[len(_HEAD) :]
 
 

@@ -23,11 +23,14 @@ from render.wordlists import EDGE_WORDS, GENERIC_TASKS, STOP_WORDS, WEAK_WORDS
 _WORD = re.compile(r"[^\W\d_](?:[\w'’+#-]*[\w+#])?")
 _BREAK = re.compile(r"[.,;:!?()\[\]{}<>|/\\\"“”*=~`\n\r\t•–—]+|\s-\s|(?<!\w)\d[\d.,%]*")
 _PARTS = re.compile(r"[-\s]+")
-_CODE = re.compile(r"_|^[a-z]+[A-Z]|[a-z]\d+$|\d\D+\d")
+# Names of variables and files, codes of languages and of pairs of them, the rest of "7B-Instruct".
+_CODE = re.compile(r"_|^[a-z]+[A-Z]|[a-z]\d+$|\d\D+\d|^[a-z]{2}$|^[A-Za-z]{2,3}-[A-Za-z]{2,3}$|^[BMK]-")
 _LONGEST = 3
 _MAX_WORD = 24
 # A phrase is a fragment if so much of its documents have it inside one and the same longer phrase.
 _FRAGMENT = 0.6
+# What a subject counts, where a task counts 1.25: it names what no task or phrase of its own names.
+_SUBJECT_WEIGHT = 0.6
 # What a phrase in a card's text counts, where one in its title or tags counts 1.
 _BODY_WEIGHT = 0.7
 
@@ -47,6 +50,8 @@ class Phrase:
     key: Key
     column: int
     is_task: bool
+    """Whether it is the name of a task or a subject."""
+    is_subject: bool
     titled: float
     """Share of all documents having it that have it in their title."""
 
@@ -72,8 +77,11 @@ class Vocabulary:
 
     def coverage(self, column: int, members: NDArray[np.bool_]) -> float:
         """Share of the documents marked in `members` (shape (documents,)) that have a phrase."""
-        rows = self.by_column[self.starts[column] : self.starts[column + 1]]
-        return float(members[rows].sum()) / max(1, int(members.sum()))
+        return float(members[self.rows_of(column)].sum()) / max(1, int(members.sum()))
+
+    def rows_of(self, column: int) -> NDArray[np.int64]:
+        """The documents that have a phrase."""
+        return self.by_column[self.starts[column] : self.starts[column + 1]]
 
 
 @lru_cache(maxsize=200_000)
@@ -239,6 +247,7 @@ def of_groups(vocabulary: Vocabulary, labels: Labels, *, breadth: float = 0.75, 
                 key=vocabulary.keys[chosen[i]],
                 column=int(chosen[i]),
                 is_task=bool(vocabulary.tasks[chosen[i]]),
+                is_subject=bool(vocabulary.subjects[chosen[i]]),
                 titled=float(vocabulary.titled[chosen[i]]),
             )
             for i in best
@@ -253,7 +262,7 @@ def _favour(vocabulary: Vocabulary) -> NDArray[np.float64]:
     by_length = np.array([0.0, 0.7, 1.2, 1.05, 0.95])[lengths]
     generic = np.array([k in GENERIC_TASKS for k in vocabulary.keys], dtype=bool)
     # Subjects are few and wide: a task or a title says more where there is one.
-    told = np.where(vocabulary.subjects, 1.05, np.where(vocabulary.tasks, 1.25, 1.0))
+    told = np.where(vocabulary.subjects, _SUBJECT_WEIGHT, np.where(vocabulary.tasks, 1.25, 1.0))
     task = told * np.where(generic, 0.6, 1.0)
     favour: NDArray[np.float64] = by_length * task * (1.0 + 0.25 * vocabulary.titled)
     return favour
@@ -273,4 +282,34 @@ def _overlap(a: Key, b: Key) -> bool:
         a, b = b, a
     if any(b[i : i + len(a)] == a for i in range(len(b) - len(a) + 1)):
         return True
-    return any(a[-n:] == b[:n] or b[-n:] == a[:n] for n in range(1, len(a)))
+    return any(a[-n:] == b[:n] or b[-n:] == a[:n] for n in range(1, len(a))) or same(a, b)
+
+
+def same(a: Key, b: Key) -> bool:
+    """Whether one phrase is the other with words abbreviated: "NER", "named entity recognition"."""
+    a, b = spelled_out(a), spelled_out(b)
+    if a == b:
+        return True
+    if len(a) > len(b):
+        a, b = b, a
+    initials = "".join(word[0] for word in b)
+    return len(a) == 1 and len(b) > 1 and a[0] in (initials, "".join(w[0] for w in b if w not in _SMALL_WORDS))
+
+
+_SMALL_WORDS = frozenset({"of", "to", "the", "and", "in", "for"})
+_ABBREVIATED = {
+    "qa": ("question", "answering"),
+    "ner": ("named", "entity", "recognition"),
+    "nli": ("natural", "language", "inference"),
+    "vqa": ("visual", "question", "answering"),
+    "asr": ("automatic", "speech", "recognition"),
+    "mt": ("machine", "translation"),
+    "dialog": ("dialogue",),
+    "conversational": ("dialogue",),
+    "conversation": ("dialogue",),
+}
+
+
+def spelled_out(key: Key) -> Key:
+    """A phrase without the abbreviations that are common in dataset cards."""
+    return tuple(part for word in key for part in _ABBREVIATED.get(word, (word,)))

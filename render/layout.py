@@ -31,6 +31,9 @@ REFIT_SHARE = 0.20
 # Kept in the table `neighbor` for every dataset, itself not counted: UMAP's 15, and one to spare.
 KEPT_NEIGHBORS = 15
 
+# Layouts whose coordinates are kept; of older ones the row with their quality stays.
+KEPT_VERSIONS = 5
+
 _VERSION = 1
 
 
@@ -236,6 +239,11 @@ def _store(
                     points.ids, plane.tolist(), points.input_hashes, placed.tolist(), strict=True
                 )
             ),
+        )
+        conn.execute(
+            "DELETE FROM position WHERE layout_id NOT IN (SELECT layout_id FROM layout ORDER BY layout_id DESC LIMIT ?)"
+            " AND layout_id <> (SELECT coalesce(max(layout_id), 0) FROM topic_tree)",
+            (KEPT_VERSIONS,),
         )
         conn.execute("DELETE FROM neighbor")
         conn.executemany(

@@ -27,6 +27,9 @@ HUB = "https://huggingface.co/datasets/"
 DATA = "data"
 """The folder beside the page that holds what the drawer loads when it is opened."""
 
+PREVIEW = "preview.png"
+"""The picture beside the page that sites show for a link to it; `hfmap map --png` draws it."""
+
 MODULES = (
     "core.js", "fields.js", "link.js", "theme.js", "palette.js", "map.js", "labels.js", "store.js", "search.js",
     "panels.js", "colors.js", "filters.js", "ranges.js", "topics.js", "results.js", "exporter.js", "lasso.js", "hover.js",
@@ -52,10 +55,13 @@ def ensure(
     emit: Callable[[Event], None],
     title: str = TITLE,
     subtitle: str | None = None,
+    png: Path | None = None,
 ) -> PageResult:
     """Make `out` hold the page of what is in the store now.
 
     `out` is a folder that can be served as it is. The subtitle states the number of datasets unless given.
+    `png` is where a picture of the map goes, its dark variant beside it; the page then also gets a small one, for
+    previews of links to it. Without `png` a page keeps the one it has.
 
     Raises:
         PassError: there is nothing to draw, or the folder cannot be written.
@@ -68,6 +74,10 @@ def ensure(
             "There is no dataset with a position on the map, so there is nothing to draw.",
             hint="Run `hfmap sync` first; `hfmap status` shows what is missing.",
         )
+    if png is not None:
+        from render import picture
+
+        picture.write(data, png, title=title, preview=out / PREVIEW)
     if subtitle is None:
         subtitle = f"Top {len(data):,} datasets positioned by what their cards say"
         if len(data) == 1:
@@ -82,15 +92,23 @@ def ensure(
             )
         )
     facts = methodology.read(conn)
+    preview = PREVIEW if (out / PREVIEW).is_file() else None
     inputs = _digest(
-        data.digest(), facts.digest(), details.digest(conn), title, subtitle, _assets(), libraries and libraries.digest
+        data.digest(),
+        facts.digest(),
+        details.digest(conn),
+        title,
+        subtitle,
+        _assets(),
+        libraries and libraries.digest,
+        preview,
     )
     path = out / "index.html"
     if _stored(conn, path) == f"{inputs}:{_content(out)}":
         emit(PassFinished("page", time.monotonic() - started, True))
         return PageResult(path, True)
     prefix = f"{DATA}/{inputs[:12]}-"
-    index = render(data, title=title, subtitle=subtitle, libraries=libraries, chunks=prefix)
+    index = render(data, title=title, subtitle=subtitle, libraries=libraries, chunks=prefix, preview=preview)
     try:
         for number, text in enumerate(details.chunks(conn, data)):
             _write(out / f"{prefix}{number}.js", text)
@@ -112,8 +130,16 @@ def ensure(
     return PageResult(path, False)
 
 
-def render(data: frame.Frame, *, title: str, subtitle: str, libraries: vendor.Vendor | None, chunks: str) -> str:
-    """The map page as HTML. `chunks` is how the addresses of the drawer's chunks begin."""
+def render(
+    data: frame.Frame,
+    *,
+    title: str,
+    subtitle: str,
+    libraries: vendor.Vendor | None,
+    chunks: str,
+    preview: str | None = None,
+) -> str:
+    """The map page as HTML. `chunks` is how the addresses of the drawer's chunks begin, `preview` that of a picture."""
     drawing = plot.prepare(data)
     config = {
         "hub": HUB,
@@ -137,7 +163,7 @@ def render(data: frame.Frame, *, title: str, subtitle: str, libraries: vendor.Ve
     page = plot.draw(data, drawing, _columns(data), title=str(escape.html(title)), style=style, vendor=libraries)
     embedded = [entry["encoded_content"] for entry in libraries.scripts(urls).values()] if libraries else [""]
     origins = [] if libraries else sorted({document.origin(url) for url in urls})
-    return document.finish(page, description=subtitle, embedded=embedded, origins=origins)
+    return document.finish(page, title=title, description=subtitle, preview=preview, embedded=embedded, origins=origins)
 
 
 def _topics(data: frame.Frame, drawing: plot.Drawing) -> list[list[Any]]:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.frame import Frame
+from render.heavy import heavy
 from render.vendor import FONT_FAMILY, Vendor
 
 HALF_EXTENT = 15.0
@@ -109,7 +110,7 @@ def _topic_colors(coords: NDArray[np.float32], frame: Frame, places: list[tuple[
         return []
     if not np.ptp(coords, axis=0).any():
         return [NEUTRAL] * len(places)  # no direction to tell apart: all datasets are in one spot
-    with _alone():
+    with alone():
         from datamapplot.palette_handling import palette_from_datamap
 
         # Finest first, as DataMapPlot orders them: the colours depend on the order.
@@ -121,7 +122,7 @@ def _topic_colors(coords: NDArray[np.float32], frame: Frame, places: list[tuple[
 
 def script_urls() -> list[str]:
     """Where DataMapPlot would link its scripts from."""
-    with _alone():
+    with alone():
         from datamapplot.interactive_helpers import get_js_dependency_urls
 
         return sorted(get_js_dependency_urls(False, False, False))
@@ -144,7 +145,7 @@ def draw(
     sizes = np.array(frame.sizes(), dtype=np.float32)
     # Equal names of two layers share a colour, that of the coarser.
     colors = {t.name: color for t, color in reversed(list(zip(frame.topics, drawing.colors, strict=True)))}
-    with _alone() as home:
+    with alone() as home:
         import datamapplot
         import pandas as pd
 
@@ -189,10 +190,12 @@ def draw(
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[Path]:
+def alone() -> Iterator[Path]:
     """DataMapPlot without the user's files, the clock and the order of a hash table."""
     import platformdirs
 
+    # Imported before the places of its files are changed: a thread may be at it since the downloads.
+    heavy("datamapplot")
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as undo, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # DataMapPlot's own, and those of what it imports
         home = Path(scratch)

@@ -39,6 +39,8 @@ class Document:
     size: str
     body: str
     """The card without front matter and boilerplate, whole."""
+    languages: tuple[str, ...] = ()
+    """Codes of all its languages, as the tags give them, lower case, without regions."""
 
     @property
     def text(self) -> str:
@@ -52,7 +54,8 @@ def fingerprints(conn: sqlite3.Connection, layout_id: int) -> list[tuple[object,
     """What the documents of a layout are made from, cheaply: one row a dataset, ordered by repository id."""
     rows = conn.execute(
         "SELECT d.dataset_id, d.repo_id, d.pretty_name, d.language, d.task_category, d.modality, d.size_category,"
-        " d.metadata ->> '$.task_categories', d.metadata ->> '$.task_ids', c.input_hash"
+        " d.metadata ->> '$.task_categories', d.metadata ->> '$.task_ids', d.metadata ->> '$.language',"
+        " d.metadata ->> '$.languages', c.input_hash"
         " FROM position p JOIN dataset d ON d.dataset_id = p.dataset_id"
         " LEFT JOIN card c ON c.dataset_id = d.dataset_id"
         " WHERE p.layout_id = ? ORDER BY d.repo_id",
@@ -90,7 +93,19 @@ def document(row: Sequence[Any], subject: str | None = None) -> Document:
         modality="" if modality in _NO_LABEL else modality,
         size="" if size in _NO_LABEL else size,
         body=strip(split_front_matter(card)[1][:_RAW_CHARS]).strip(),
+        languages=languages_of(facts) if isinstance(facts, dict) else (),
     )
+
+
+def languages_of(facts: dict[str, Any]) -> tuple[str, ...]:
+    """Codes of a card's languages: "pt-BR" is "pt"."""
+    found: dict[str, None] = {}
+    for key in ("language", "languages"):
+        values = facts.get(key)
+        for value in values if isinstance(values, list) else [values]:
+            if isinstance(value, str) and (code := re.split(r"[-_]", value.strip().lower())[0]):
+                found[code] = None
+    return tuple(found)
 
 
 def tasks_of(facts: dict[str, Any]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from render.tree import BY_KEY_PHRASES, BY_PERSON, Place, Topic, Tree
 
 __all__ = ["TextEncoder", "TopicNamer", "TopicsResult", "ensure", "planned_calls"]
 
-_VERSION = 1
+_VERSION = 2
 # For a rough count before there is a layout: 235 topics at 5,000 points with the reference values.
 _TOPICS_PER_POINT = 235 / 5000
 

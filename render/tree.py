@@ -14,6 +14,8 @@ from render.points import now, transaction
 BY_KEY_PHRASES = "key-phrases"
 BY_PERSON = "person"
 
+# Trees whose members are kept; of older ones the topics with their names and sizes stay.
+KEPT_VERSIONS = 5
 
 Place = tuple[int, int]
 """A topic's layer (0 the coarsest) and its number in the layer."""
@@ -138,6 +140,11 @@ def store(conn: sqlite3.Connection, tree: Tree, run_id: int) -> int:
         conn.executemany(
             "INSERT INTO topic_member (tree_id, dataset_id, layer, topic_id) VALUES (?, ?, ?, ?)",
             sorted((tree_id, i, t.place[0], ids[t.place]) for t in tree.topics for i in t.members),
+        )
+        conn.execute(
+            "DELETE FROM topic_member WHERE tree_id NOT IN"
+            " (SELECT tree_id FROM topic_tree ORDER BY tree_id DESC LIMIT ?)",
+            (KEPT_VERSIONS,),
         )
     return tree_id
 

@@ -35,6 +35,11 @@ STOP_WORDS = _words(
     due effort enable ensure focus focused generated high higher important intended large larger largest long
     low main major multiple new novel number numbers possible previous publicly recent recently regarding
     separate set sets short simple single small standard state-of-the-art unique well-known widely would-be
+    accessing accesses allow allowed allowing allows assigned choose choosing chosen composed composing
+    custom decoded decoding denote denotes denoting desired downloaded downloading enter exist existing exists
+    explained explain identical identified identifier normalised normalized originate originates require required
+    requires resampling sampled seperated separated specified specifies specify statmt supposed tab-seperated
+    tab-separated underlying valid base wmt north-west
     """
 )
 """No phrase contains one of these."""
@@ -101,6 +106,19 @@ GENERIC_TASKS = frozenset(
     }
 )
 """Tasks, as they are counted, that say how data is shaped rather than what it is about."""
+
+SHAPELESS = frozenset(
+    {("general", "web", "text"), ("instruction", "and", "chat"), ("multi", "domain"), ("translated",)}
+)
+"""Subjects and tasks, as they are counted, that tell readers of a map nothing."""
+
+SHORT_NAMES = {
+    ("named", "entity", "recognition"): "Entity Recognition",
+    ("natural", "language", "inference"): "Language Inference",
+    ("question", "answering"): "QA",
+    ("multi", "label", "classification"): "Multi-Label",
+}
+"""Names of tasks where two are to fit."""
 
 TASK_NAMES = {
     ("automatic", "speech", "recognition"): "Speech Recognition",

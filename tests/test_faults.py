@@ -24,9 +24,9 @@ QUICK = {"HFMAP_TIMEOUT": "1"}
 
 def whole(services: Services, rows: Rows, cards: int) -> None:
     """Everything is there, once."""
-    assert rows("SELECT count(*) FROM datasets WHERE on_map AND summary IS NOT NULL AND subject_domain IS NOT NULL") == [
-        (cards,)
-    ]
+    assert rows(
+        "SELECT count(*) FROM datasets WHERE on_map AND summary IS NOT NULL AND subject_domain IS NOT NULL"
+    ) == [(cards,)]
     assert rows("SELECT count(*) FROM embedding") == rows("SELECT count(*) FROM summary") == [(cards,)]
     assert rows("SELECT count(*), count(DISTINCT spec_id || input_hash) FROM result") == [(3 * cards, 3 * cards)]
     assert rows("SELECT count(*) FROM todo") == rows("SELECT count(*) FROM failure") == [(0,)]
@@ -37,9 +37,7 @@ def test_everything_goes_wrong_now_and_then(run_hfmap: Run, rows: Rows) -> None:
     with Services(generated_cards(cards, seed=2)) as services:
         for service in services.all:
             # With back-off alone the run would spend minutes asleep.
-            service.faults.set(
-                rate_429=0.2, rate_5xx=0.05, rate_reset=0.03, rate_hang=0.01, seed=5, retry_after=0.05
-            )
+            service.faults.set(rate_429=0.2, rate_5xx=0.05, rate_reset=0.03, rate_hang=0.01, seed=5, retry_after=0.05)
         done = run_hfmap("sync", "--no-map", env=services.env | QUICK | {"HFMAP_TARGET": str(cards)}, code=None)
         if done.returncode:
             # A call that met a fault eight times in a row; the next run mends it.
@@ -55,7 +53,9 @@ def test_everything_goes_wrong_now_and_then(run_hfmap: Run, rows: Rows) -> None:
         assert services.keys("embed").total() <= 2 * cards
         asked = {"embed": services.count("embed"), "model": services.count("extract", "summarize")}
         # The ledger has a row for each call, with the tries that it took.
-        tries = dict(rows("SELECT CASE stage WHEN 'embed' THEN 'embed' ELSE 'model' END, sum(retries + 1) FROM call GROUP BY 1"))
+        tries = dict(
+            rows("SELECT CASE stage WHEN 'embed' THEN 'embed' ELSE 'model' END, sum(retries + 1) FROM call GROUP BY 1")
+        )
     assert tries == asked
     assert rows("SELECT count(*) FROM call WHERE outcome = 'done' AND stage <> 'embed'") == [(2 * cards,)]
 

@@ -15,6 +15,7 @@ from engine.cli.output import Output, quiet_pipe, silence_stdout
 COMMANDS = {
     "sync": "engine.cli.sync:sync",
     "map": "engine.cli.sync:map_",
+    "publish": "engine.cli.publish:publish",
     "status": "engine.cli.status:status",
     "diff": "engine.cli.diff:diff",
     "sql": "engine.cli.query:sql",

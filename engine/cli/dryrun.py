@@ -117,35 +117,34 @@ async def _foresee(settings: Settings, secrets: Secrets) -> Estimate:
             specs=Sync(plan, Bus()).specs(),
             batch=settings.batch,
             namer=namer,
-            naming_calls=None if namer is None else naming_calls(settings.db),
+            naming_calls=None if namer is None else naming_calls(settings),
         )
         return await estimate(scope)
 
 
-def naming_calls(db: Path) -> Callable[[int, int], int]:
+def naming_calls(settings: Settings) -> Callable[[int, int], int]:
     """Return what counts the calls that will name topics, from the points on the map and how many of them change.
 
     If nothing changes the topics pass itself knows. If little changes, topics are carried over; else the map may be
     clustered anew, and then at most all topics are named.
     """
-    return partial(_naming_calls, db)
+    return partial(_naming_calls, settings.db, settings.max_topics, settings.relayout is True)
 
 
-def _naming_calls(db: Path, points: int, changed: int) -> int:
-    from render.clusters import MAX_TOPICS
+def _naming_calls(db: Path, most: int, anew: bool, points: int, changed: int) -> int:
     from render.lineage import CARRY_SHARE
     from render.topics import planned_calls
 
     if points < FEWEST_POINTS:
         return 0
-    if db.exists():
+    if db.exists() and not anew:
         with closing(open_readonly(db)) as conn:
             if changed == 0:
-                return planned_calls(conn)
+                return planned_calls(conn, max_topics=most)
             before = _changed_before(conn)
         if before is not None and before + changed <= CARRY_SHARE * points:
             return 0
-    return min(MAX_TOPICS, round(TOPICS_PER_POINT * points))
+    return min(most, round(TOPICS_PER_POINT * points))
 
 
 def _changed_before(conn: sqlite3.Connection) -> int | None:

@@ -10,6 +10,8 @@ from typing import Any
 
 LAST_RUNS = 5
 MOST_REASONS = 10
+REFIT_SHARE = 0.20
+"""As `render.layout.REFIT_SHARE`, which cannot be imported without NumPy."""
 PARKED_RUNS = 3
 """Runs in a row after which a failure is given up until it is asked for (view `todo`)."""
 
@@ -57,6 +59,8 @@ WHERE quote <> '' AND quote <> 'not_stated' GROUP BY field ORDER BY field
 """
 _LAYOUT = """
 SELECT layout_id, points, created_at, made_by, changed, quality,
+    coalesce(parameters ->> '$.spec' <> (SELECT s.spec_hash FROM current_spec cs JOIN spec s USING (spec_id)
+        WHERE cs.stage = 'embed'), 0) AS other_vectors,
     (SELECT count(*) FROM dataset d JOIN card c ON c.dataset_id = d.dataset_id
      WHERE d.on_map = 1 AND NOT EXISTS (
          SELECT 1 FROM position p
@@ -67,8 +71,12 @@ SELECT layout_id, points, created_at, made_by, changed, quality,
 FROM layout ORDER BY layout_id DESC LIMIT 1
 """
 _TOPICS = """
-SELECT layers, created_at, made_by, changed,
-    (SELECT count(*) FROM topic t WHERE t.tree_id = topic_tree.tree_id) AS topics
+SELECT layout_id, layers, created_at, made_by, changed,
+    layout_id < (SELECT max(layout_id) FROM layout) AS of_older_layout,
+    (SELECT count(*) FROM topic t WHERE t.tree_id = topic_tree.tree_id) AS topics,
+    (SELECT json_group_object(named_by, n) FROM (
+        SELECT named_by, count(*) AS n FROM topic t WHERE t.tree_id = topic_tree.tree_id
+        GROUP BY named_by ORDER BY named_by)) AS named_by
 FROM topic_tree ORDER BY tree_id DESC LIMIT 1
 """
 _CARDS = "SELECT card_status, count(*) AS n FROM dataset GROUP BY 1 ORDER BY n DESC, 1"
@@ -92,7 +100,7 @@ def collect(conn: sqlite3.Connection, path: Path) -> dict[str, Any]:
         "failures": [dict(row) for row in conn.execute(_FAILURES, (MOST_REASONS,))],
         "quotes": [dict(row) for row in conn.execute(_QUOTES)],
         "layout": _layout(conn),
-        "topics": _one(conn, _TOPICS),
+        "topics": _topics(conn),
         "pages": [dict(row) for row in conn.execute("SELECT path, created_at FROM artifact ORDER BY path")],
         "spent": spent,
         "usd": sum(row["usd"] for row in spent),
@@ -144,7 +152,19 @@ def _layout(conn: sqlite3.Connection) -> Any:
     layout = _one(conn, _LAYOUT)
     if layout is not None:
         layout["quality"] = _object(layout["quality"])
+        layout["other_vectors"] = bool(layout["other_vectors"])
+        layout["refit_due"] = layout["other_vectors"] or (
+            layout["changed"] + layout["missing"] + layout["gone"] > REFIT_SHARE * layout["points"]
+        )
     return layout
+
+
+def _topics(conn: sqlite3.Connection) -> Any:
+    topics = _one(conn, _TOPICS)
+    if topics is not None:
+        topics["of_older_layout"] = bool(topics["of_older_layout"])
+        topics["named_by"] = _object(topics["named_by"])
+    return topics
 
 
 def _run(row: sqlite3.Row) -> dict[str, Any]:

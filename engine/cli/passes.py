@@ -100,5 +100,5 @@ def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spen
         )
         # As many topic columns as the new tree has layers.
         ensure_views(conn, taxonomy_in_force(conn))
-        drawn = page.ensure(conn, run_id=run_id, out=settings.out, emit=bus)
+        drawn = page.ensure(conn, run_id=run_id, out=settings.out, emit=bus, png=settings.png)
     return drawn.path, naming.usd if naming else 0.0

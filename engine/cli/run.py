@@ -24,6 +24,7 @@ from engine.errors import (
     EXIT_KEY,
     EXIT_PARTIAL,
     HfmapError,
+    PassError,
 )
 from engine.events import Bus, Notice, RunFinished, RunStarted
 from engine.pipeline.sync import Plan, Sync, SyncResult, first_error
@@ -62,7 +63,6 @@ def run_sync(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> 
     Raises:
         HfmapError: the run could not start, or could not go on.
     """
-
     taxonomy = load_taxonomy(settings.taxonomy)
     # Before a new database is made, or anything paid for.
     check_columns(taxonomy)
@@ -70,15 +70,15 @@ def run_sync(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> 
     def work(run_id: int, tally: Tally) -> None:
         started = time.monotonic()
         if not settings.no_map:
-            bus.subscribe(Preload())
+            bus.subscribe(Preload(settings.db))
         result = _unwrapped(settings.db, lambda: anyio.run(_sync, settings, secrets, run_id, taxonomy, bus))
         tally.seconds |= result.seconds | {"sync": time.monotonic() - started}
         tally.usd = result.usd
         _count(result, tally)
         with open_passes(settings.db) as conn:
             canonicalize(conn)
-        if result.error is None and not result.stopped and not settings.no_map:
-            _draw(settings, secrets, run_id, bus, tally)
+        if not settings.no_map:
+            _draw_after_sync(settings, secrets, run_id, bus, tally)
 
     return _run("sync", settings, output, bus, work, taxonomy)
 
@@ -218,7 +218,11 @@ def _count(result: SyncResult, tally: Tally) -> None:
         tally.counts |= {f"{stage.stage}_{name}": count for name, count in numbers.items() if count}
     fatal = [stage.fatal for stage in result.stages if stage.fatal is not None]
     codes = {error.exit_code for error in fatal}
-    failed = result.counts["cards_failed"] + result.counts["cards_left"] + sum(stage.failed + stage.left for stage in result.stages)
+    failed = (
+        result.counts["cards_failed"]
+        + result.counts["cards_left"]
+        + sum(stage.failed + stage.left for stage in result.stages)
+    )
     if result.stopped:
         tally.exit_code = EXIT_INTERRUPTED
     elif result.error is not None:
@@ -229,6 +233,21 @@ def _count(result: SyncResult, tally: Tally) -> None:
         tally.exit_code = EXIT_BUDGET
     elif failed:
         tally.exit_code = EXIT_PARTIAL
+
+
+def _draw_after_sync(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, tally: Tally) -> None:
+    """Draw what a sync has brought; where it could not go on, leave the map as it was."""
+    if tally.exit_code not in (EXIT_DONE, EXIT_PARTIAL):
+        if tally.exit_code != EXIT_INTERRUPTED:
+            bus(Notice("The map is left as it was; `hfmap map` draws it from what is stored.", "warning"))
+        return
+    try:
+        _draw(settings, secrets, run_id, bus, tally)
+    except PassError as error:
+        if tally.exit_code == EXIT_DONE:
+            raise
+        # What failed before is the reason; it decides how the run ends.
+        bus(Notice(str(error), "error"))
 
 
 def _draw(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, tally: Tally) -> None:

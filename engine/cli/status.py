@@ -11,6 +11,13 @@ from engine.cli.options import database_path, db_option, json_option, reading
 from engine.cli.output import Output
 from engine.cli.text import dollars, duration, plain, size
 
+_WAYS = {
+    "fit": "all laid out together",
+    "refit": "all laid out again, from where they were",
+    "placed": "changed ones placed among their neighbours",
+}
+_NAMERS = {"key-phrases": "key phrases", "person": "a person"}
+
 
 @click.command()
 @db_option
@@ -67,19 +74,28 @@ def _stages(output: Output, facts: dict[str, Any]) -> None:
 def _map(output: Output, facts: dict[str, Any]) -> None:
     line = output.data
     if layout := facts["layout"]:
-        parts = [f"layout: {layout['points']:,} points, {layout['created_at']}"]
+        parts = [f"{layout['points']:,} points, {layout['created_at']}, {_WAYS.get(layout['made_by'], '')}"]
         if layout["changed"]:
             parts.append(f"{_percent(layout['changed'], layout['points'])} changed since all were laid out together")
         if layout["missing"]:
             parts.append(f"{layout['missing']:,} on the map are not in it as they are now")
         if layout["gone"]:
             parts.append(f"{layout['gone']:,} in it have left the map")
-        line(", ".join(parts))
-        if layout["missing"] or layout["gone"]:
-            line("bring the map up to date with: hfmap map")
+        if layout["other_vectors"]:
+            parts.append("its vectors are of another embedder than the one in force")
+        line(f"layout: {', '.join(parts)}")
+        topics = facts["topics"]
+        if layout["missing"] or layout["gone"] or layout["other_vectors"] or (topics and topics["of_older_layout"]):
+            how = ", which will lay all of it out again" if layout["refit_due"] else ""
+            line(f"bring the map up to date with: hfmap map{how}")
     if topics := facts["topics"]:
-        changed = f", {topics['changed']:,} datasets changed since they were found" if topics["changed"] else ""
-        line(f"topics: {topics['topics']:,} in {topics['layers']} layers, {topics['created_at']}{changed}")
+        parts = [f"{topics['topics']:,} in {topics['layers']} layers", topics["created_at"]]
+        if topics["changed"]:
+            parts.append(f"{topics['changed']:,} datasets changed since they were found")
+        if topics["of_older_layout"]:
+            parts.append("found in an older layout")
+        named = (f"{count:,} by {plain(_NAMERS.get(who, who))}" for who, count in topics["named_by"].items())
+        line(f"topics: {', '.join(parts)}; named: {', '.join(named)}")
     for page in facts["pages"]:
         line(f"page: {plain(page['path'])}, {page['created_at']}")
 

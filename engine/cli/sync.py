@@ -101,6 +101,9 @@ def sync(**flags: object) -> int:
 
 
 @click.command("map")
+@click.option(
+    "--png", metavar="FILE", help="Draw a picture too: FILE, FILE-dark beside it, and the preview for links to the page."
+)
 @_shared
 def map_(**flags: object) -> int:
     """Draw the map again from the database alone."""

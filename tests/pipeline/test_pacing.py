@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from functools import partial
 
 import anyio
 import pytest
@@ -19,7 +20,9 @@ from tests.services import Services
 MODEL = "claude-haiku-4-5-20251001"
 
 
-async def ask_many(services: Services, calls: int, *, tasks: int = 24) -> tuple[float, list[WaitingChanged | CallRetried]]:
+async def ask_many(
+    services: Services, calls: int, *, tasks: int = 24
+) -> tuple[float, list[WaitingChanged | CallRetried]]:
     """Make calls as the two model stages do: 24 tasks, 12 places. Return seconds and events."""
     events: list[WaitingChanged | CallRetried] = []
     bus = Bus(lambda event: events.append(event) if isinstance(event, WaitingChanged | CallRetried) else None)
@@ -33,7 +36,7 @@ async def ask_many(services: Services, calls: int, *, tasks: int = 24) -> tuple[
     async def work() -> None:
         while left:
             prompt = Prompt("Say yes.", f"Call {left.pop()}", 20)
-            await caller.call("extract", lambda: completer.complete(prompt))
+            await caller.call("extract", partial(completer.complete, prompt))
 
     started = time.monotonic()
     async with anyio.create_task_group() as group:

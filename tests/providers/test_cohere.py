@@ -30,7 +30,7 @@ async def test_vectors_arrive_as_they_were_sent(embedder: CohereEmbedder, servic
     answer = await embedder.embed(TEXTS)
     assert answer.vectors.dtype == np.float32
     assert answer.vectors.shape == (BATCH_SIZE, DIMENSIONS)
-    assert np.allclose(answer.vectors, [embed(text, DIMENSIONS) for text in TEXTS], atol=1e-6)
+    assert np.allclose(answer.vectors, [embed(text, DIMENSIONS) for text in TEXTS], atol=1e-4)
     assert answer.usage.input == services.cohere.tokens_billed
 
 
