@@ -215,16 +215,17 @@ class BatchStage(CardStage):
     async def _accept(self, batch_id: str, answer: BatchAnswer, work: Work, call_id: int | None) -> None:
         text = answer.answer.text if answer.answer is not None else ""
         crossed_off = settled(batch_id, answer.custom_id, "stored")
-        try:
-            enriched = await self._asker.accept(work, text, call_id, self._service)
-        except HfmapError as error:
-            await self._failed(work, error)
-            if not isinstance(error, CONCERNS_ALL):
-                await self._context.writer.write(settled(batch_id, answer.custom_id, "failed"))
-            return
-        rows = enriched.rows(self._key(work, enriched.call_id))
-        with anyio.CancelScope(shield=True):
-            await self._context.writer.write(*rows, mended([(work.dataset_id, self.state.stage)]), crossed_off)
+        async with self._service.keeping() as service:
+            try:
+                enriched = await self._asker.accept(work, text, call_id, service)
+            except HfmapError as error:
+                await self._failed(work, error)
+                if not isinstance(error, CONCERNS_ALL):
+                    await self._context.writer.write(settled(batch_id, answer.custom_id, "failed"))
+                return
+            rows = enriched.rows(self._key(work, enriched.call_id))
+            with anyio.CancelScope(shield=True):
+                await self._context.writer.write(*rows, mended([(work.dataset_id, self.state.stage)]), crossed_off)
         self._stored([work])
 
     async def _enter(self, batch_id: str, answer: BatchAnswer) -> int:

@@ -162,14 +162,15 @@ class CardStage(Stage):
                     await self._one(work)
 
     async def _one(self, work: Work) -> None:
-        try:
-            enriched = await self._enricher.enrich(work, self._service)
-        except HfmapError as error:
-            await self._failed(work, error)
-            return
-        rows = enriched.rows(self._key(work, enriched.call_id))
-        with anyio.CancelScope(shield=True):
-            await self._context.writer.write(*rows, mended([(work.dataset_id, self.state.stage)]))
+        async with self._service.keeping() as service:
+            try:
+                enriched = await self._enricher.enrich(work, service)
+            except HfmapError as error:
+                await self._failed(work, error)
+                return
+            rows = enriched.rows(self._key(work, enriched.call_id))
+            with anyio.CancelScope(shield=True):
+                await self._context.writer.write(*rows, mended([(work.dataset_id, self.state.stage)]))
         self._stored([work])
 
 

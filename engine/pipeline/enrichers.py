@@ -34,6 +34,9 @@ EXTRACT_TOKENS = 2_000
 
 SUMMARY_TOKENS = 300
 
+WARMING = 5.0
+"""Seconds that other calls wait for the first to have written the prompt to the cache; it usually takes two."""
+
 
 @dataclass(frozen=True, slots=True)
 class Enriched:
@@ -118,8 +121,8 @@ class _Asking:
 
     def __init__(self, completer: Completer) -> None:
         self._completer = completer
-        self._warm = False
-        self._warming = anyio.Lock()
+        self._first_begun = False
+        self._warm = anyio.Event()
 
     async def _first(self, question: Prompt, service: Service) -> tuple[str, int | None]:
         """Ask; an answer that is empty or refused is an empty string: such cards are asked about once more."""
@@ -145,13 +148,15 @@ class _Asking:
             return "", None
 
     async def _ask(self, question: Prompt, service: Service) -> tuple[str, int | None]:
-        if not self._warm:
-            # Twelve calls that start together would each pay for writing the same system prompt to the cache.
-            async with self._warming:
-                if not self._warm:
-                    answer = await self._call(question, service)
-                    self._warm = True
-                    return answer
+        # Twelve calls that start together would each pay for writing the same system prompt to the cache.
+        if not self._first_begun:
+            self._first_begun = True
+            try:
+                return await self._call(question, service)
+            finally:
+                self._warm.set()
+        with anyio.move_on_after(WARMING):
+            await self._warm.wait()
         return await self._call(question, service)
 
     async def _call(self, question: Prompt, service: Service) -> tuple[str, int | None]:
