@@ -24,7 +24,7 @@ _WORD = re.compile(r"[^\W\d_](?:[\w'’+#-]*[\w+#])?")
 _BREAK = re.compile(r"[.,;:!?()\[\]{}<>|/\\\"“”*=~`\n\r\t•–—]+|\s-\s|(?<!\w)\d[\d.,%]*")
 _PARTS = re.compile(r"[-\s]+")
 # Names of variables and files, codes of languages and of pairs of them, the rest of "7B-Instruct".
-_CODE = re.compile(r"_|^[a-z]+[A-Z]|[a-z]\d+$|\d\D+\d|^[a-z]{2}$|^[A-Za-z]{2,3}-[A-Za-z]{2,3}$|^[BMK]-")
+_CODE = re.compile(r"_|^[a-z]+[A-Z]|[A-Za-z]\d+$|\d\D+\d|^[a-z]{2}$|^[A-Za-z]{2,3}-[A-Za-z]{2,3}$|^[BMK]-")
 _LONGEST = 3
 _MAX_WORD = 24
 # A phrase is a fragment if so much of its documents have it inside one and the same longer phrase.

@@ -204,3 +204,19 @@ def test_align_undoes_a_similarity_transform() -> None:
     shared = np.arange(50) < 40
     assert np.allclose(placement.align(mirrored, old, shared), old)
     assert np.isfinite(placement.align(np.zeros((50, 2)), old, shared)).all()
+
+
+def test_coordinates_of_old_layouts_are_dropped_but_not_those_of_the_topics(conn: sqlite3.Connection) -> None:
+    put(conn, cards(20))
+    first = ensure(conn).layout_id
+    conn.execute(
+        "INSERT INTO topic_tree (run_id, layout_id, input_hash, parameters, layers, created_at)"
+        " VALUES (1, ?, '', '{}', 1, '')",
+        (first,),
+    )
+    for _ in range(layout.KEPT_VERSIONS + 2):
+        ensure(conn, relayout=True)
+    layouts = [i for (i,) in conn.execute("SELECT layout_id FROM layout ORDER BY layout_id DESC")]
+    placed = {i for (i,) in conn.execute("SELECT DISTINCT layout_id FROM position")}
+    assert len(layouts) == layout.KEPT_VERSIONS + 3
+    assert placed == {*layouts[: layout.KEPT_VERSIONS], first}

@@ -110,3 +110,16 @@ def test_another_process_draws_the_same_bytes_and_leaves_the_users_home_alone(
     subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(page.__file__).parents[1], env=environment)
     assert (tmp_path / "b" / "index.html").read_bytes() == result.path.read_bytes()
     assert not [path for path in home.rglob("*") if "datamapplot" in path.name]
+
+
+def test_an_unchanged_page_imports_nothing_heavy(conn: sqlite3.Connection, tmp_path: Path) -> None:
+    run = fill(conn, 25)
+    draw(conn, tmp_path / "site", run)
+    script = (
+        "import sqlite3, sys; from pathlib import Path; from render import page;"
+        f"result = page.ensure(sqlite3.connect({str(tmp_path / 'hfmap.sqlite')!r}), run_id={run},"
+        f" out=Path({str(tmp_path / 'site')!r}), emit=lambda event: None);"
+        "assert result.skipped;"
+        "assert not {'datamapplot', 'pandas', 'matplotlib', 'sklearn', 'jinja2'} & set(sys.modules), 'too much'"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(page.__file__).parents[1])

@@ -44,7 +44,7 @@ def test_the_drawer_tells_every_field_by_its_label(conn: sqlite3.Connection) -> 
     (chunk,) = details.chunks(conn, frame.read(conn))
     row = json.loads(re.fullmatch(r"hfmap\.details\(0,(.*)\);\n", chunk)[1])[0]  # type: ignore[index]
     assert [name for name, *_ in row["fields"]] == ["What about", "Mood", "Extent", "Uses", "Places", "Noisy"]
-    assert dict((name, value) for name, value, *_ in row["fields"])["Places"] == "the far-north"
+    assert {name: value for name, value, *_ in row["fields"]}["Places"] == "the far-north"
 
 
 def test_the_methodology_explains_its_fields(conn: sqlite3.Connection) -> None:
@@ -68,7 +68,7 @@ def test_another_taxonomy_draws_another_page(conn: sqlite3.Connection, tmp_path:
 def test_more_words_than_a_set_holds_share_one(conn: sqlite3.Connection) -> None:
     words = [f"use-{i}" for i in range(50)]
     many = json.loads(json.dumps(OWN))
-    many["fields"][3]["slugs"] = {word: "x" for word in words}
+    many["fields"][3]["slugs"] = dict.fromkeys(words, "x")
     ensure_views(conn, loads(json.dumps(many)))
     for (result,) in conn.execute("SELECT DISTINCT result_id FROM field_value").fetchall():
         value = json.dumps([words[result % 50], words[(result + 1) % 50]])

@@ -11,7 +11,7 @@ import pytest
 
 from engine.errors import BudgetReachedError, PassError, UsageError
 from engine.events import Event, ItemDone, PassFinished, PassStarted
-from render import layout, lineage, model_naming, naming, topics, tree
+from render import grouping, layout, lineage, model_naming, naming, topics, tree
 from tests.render.database import blobs, cards, create, put
 from tests.render.naming_double import Encoder, Namer, name_answer
 
@@ -355,3 +355,26 @@ def test_topics_are_matched_one_to_one_and_by_their_exemplars() -> None:
     found = lineage.match(old, new, unchanged=range(100))
     assert found == {(0, 0): old[1], (0, 1): old[0]}
     assert lineage.match(old, new, unchanged=range(2, 100)) == {(0, 0): old[1]}
+
+
+def test_a_persons_name_goes_before_an_equal_one() -> None:
+    """In a new tree two topics of one layer may claim a name: in the old one they were in different layers."""
+
+    def topic(place: tree.Place, name: str, named_by: str, lasting_id: int | None = None) -> tree.Topic:
+        return tree.Topic(place, name, named_by, ["phrase"], [1], None, [1], lasting_id)
+
+    new = [topic((0, 0), "", "key-phrases"), topic((0, 1), "", "key-phrases")]
+    old = {(0, 0): topic((0, 0), "Mine", "key-phrases", 5), (0, 1): topic((1, 0), "mine", "person", 6)}
+    found = grouping.Grouping(new, [np.array([0, 1])], old, "clustered", 0)
+    assert topics._keep_names(found, by_model=False) == {(0, 1): "mine"}
+    assert [t.lasting_id for t in new] == [5, 6]
+
+
+def test_members_of_old_trees_are_dropped(conn: sqlite3.Connection) -> None:
+    put(conn, cards(60))
+    for most in range(3, 11):
+        ensure(conn, max_topics=most)
+    trees = [tree_id for (tree_id,) in conn.execute("SELECT tree_id FROM topic_tree ORDER BY tree_id DESC")]
+    with_members = {tree_id for (tree_id,) in conn.execute("SELECT DISTINCT tree_id FROM topic_member")}
+    assert len(trees) == 8
+    assert with_members == set(trees[: tree.KEPT_VERSIONS])

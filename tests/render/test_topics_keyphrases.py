@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -159,3 +161,62 @@ def test_parents_hold_most_of_their_parts() -> None:
     coarse = np.array([0, 0, 0, 1, 1, -1, -1])
     fine = np.array([0, 0, 1, 1, 1, 2, 2])
     assert clusters.parents([coarse, fine]) == [[None, None], [(0, 0), (0, 1), None]]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "alike"),
+    [
+        ("NER", "named entity recognition", True),
+        ("open-domain QA", "open domain question answering", True),
+        ("POS", "part of speech", True),
+        ("dialog", "conversational", True),
+        ("conversational", "dialogue modeling", False),
+        ("question answering", "summarization", False),
+        ("entity recognition", "named entity recognition", False),
+    ],
+)
+def test_abbreviations_are_the_same_phrase(first: str, second: str, alike: bool) -> None:
+    assert keyphrases.same(keyphrases.key_of(first), keyphrases.key_of(second)) is alike
+
+
+def test_a_name_is_not_joined_with_its_abbreviation() -> None:
+    entity = [document(i, "NER of names. NER", tasks=("named entity recognition",)) for i in range(4)]
+    inference = [document(i, "entailment", tasks=("natural language inference",)) for i in range(4, 8)]
+    rest = [document(i, "x", tasks=("translation",)) for i in range(8, 30)]
+    labels = np.array([0] * 8 + [1] * 22)
+    first, _ = name([labels], [*entity, *inference, *rest, *[document(i, "y") for i in range(30, 33)]][:30])[0]
+    assert "NER" not in first.split()
+    assert "Recognition" in first
+
+
+def test_codes_and_pairs_of_languages_are_no_phrases() -> None:
+    assert found("cs-en de-en en cs KDE4 7B-Instruct") == set()
+
+
+def test_a_family_of_languages_is_part_of_a_name() -> None:
+    def told(number: int, task: str, *languages: str) -> Document:
+        return replace(document(number, "x", tasks=(task,)), languages=languages)
+
+    african = [told(i, "named entity recognition", code) for i, code in enumerate(("zu", "xh", "st", "tn", "sw", "yo"))]
+    mixed = [told(i, "named entity recognition", code) for i, code in enumerate(("fi", "hu", "et", "tr", "he", "th"))]
+    english = [told(i, "named entity recognition", "en") for i in range(8)]
+    rest = [told(i, "translation", "en") for i in range(30)]
+    labels = np.array([0] * 6 + [1] * 6 + [2] * 8 + [3] * 30)
+    assert name([labels], [*african, *mixed, *english, *rest]) == [
+        [
+            "Named Entity Recognition: African Languages",
+            "Non-English Named Entity Recognition",
+            "Named Entity Recognition",
+            "Machine Translation",
+        ]
+    ]
+
+
+def test_a_subject_is_a_name_only_where_nearly_all_have_it() -> None:
+    def told(number: int, subject: str) -> Document:
+        return replace(document(number, "Hate speech detection on tweets."), subject=subject)
+
+    papers = [told(i, "safety alignment" if i < 4 else "") for i in range(6)]
+    papers += [document(i, "x", tasks=("translation",)) for i in range(6, 20)]
+    labels = np.array([0] * 6 + [1] * 14)
+    assert name([labels], papers) == [["Hate Speech Detection", "Machine Translation"]]
