@@ -63,44 +63,67 @@ def write(data: frame.Frame, path: Path, *, title: str, preview: Path | None = N
 def draw(data: frame.Frame, drawing: plot.Drawing, *, title: str, shape: Format = PRINT, dark: bool = False) -> bytes:
     """The map as PNG."""
     with plot.alone():
-        import datamapplot
         import matplotlib as mpl
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
 
-        dpi = 200 * shape.scale
-        inches = (shape.width / dpi, shape.height / dpi)
         # Text of strangers is no formula, whatever it says between dollar signs.
-        plain = {"text.parse_math": False, "text.usetex": False, "font.family": _FONT, "savefig.bbox": None}
+        plain: dict[Any, Any] = {
+            "text.parse_math": False,
+            "text.usetex": False,
+            "font.family": _FONT,
+            "savefig.bbox": None,
+        }
         silent = io.StringIO()  # the placing of labels counts its steps aloud
         with mpl.rc_context(plain), contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
-            figure = Figure(figsize=inches, dpi=dpi)
-            FigureCanvasAgg(figure)
-            datamapplot.create_plot(
-                drawing.coords,
-                **_labels(data, drawing),
-                title=title,
-                sub_title=_subtitle(data),
-                figsize=inches,
-                dpi=dpi,
-                ax=figure.add_axes(_PLACE),
-                darkmode=dark,
-                marker_color_array=_colors(data, drawing, dark=dark),
-                # Diameters in pixels of the page, as areas in points.
-                marker_size_array=np.array(data.sizes()) ** 2 * _shrink(len(data)),
-                point_size=1.0,
-                alpha=0.8,
-                font_family=_FONT,
-                noise_color=_NOISE,
-                label_wrap_width=18,
-                title_keywords={"fontweight": "bold"},
-                add_glow=False,
-                force_matplotlib=True,
-                use_system_fonts=True,
-            )
+            try:
+                figure = _figure(data, drawing, _labels(data, drawing), title=title, shape=shape, dark=dark)
+            except ValueError:
+                # Names are put around the middle of all names, which has no direction from there: better a map without.
+                figure = _figure(data, drawing, {"label_color_map": {}}, title=title, shape=shape, dark=dark)
             out = io.BytesIO()
-            figure.savefig(out, format="png", dpi=dpi, metadata={"Software": None})
+            figure.savefig(out, format="png", metadata={"Software": None})
     return out.getvalue()
+
+
+def _figure(
+    data: frame.Frame,
+    drawing: plot.Drawing,
+    labels: dict[str, Any],
+    *,
+    title: str,
+    shape: Format,
+    dark: bool,
+) -> Any:
+    import datamapplot
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    dpi = 200 * shape.scale
+    inches = (shape.width / dpi, shape.height / dpi)
+    figure = Figure(figsize=inches, dpi=dpi)
+    FigureCanvasAgg(figure)
+    datamapplot.create_plot(
+        drawing.coords,
+        **labels,
+        title=title,
+        sub_title=_subtitle(data),
+        figsize=inches,
+        dpi=dpi,
+        ax=figure.add_axes(_PLACE),
+        darkmode=dark,
+        marker_color_array=_colors(data, drawing, dark=dark),
+        # Diameters in pixels of the page, as areas in points.
+        marker_size_array=np.array(data.sizes()) ** 2 * _shrink(len(data)),
+        point_size=1.0,
+        alpha=0.8,
+        font_family=_FONT,
+        noise_color=_NOISE,
+        label_wrap_width=18,
+        title_keywords={"fontweight": "bold"},
+        add_glow=False,
+        force_matplotlib=True,
+        use_system_fonts=True,
+    )
+    return figure
 
 
 def _subtitle(data: frame.Frame) -> str:
@@ -117,7 +140,8 @@ def _labels(data: frame.Frame, drawing: plot.Drawing) -> dict[str, Any]:
     """The finest layer whose names have room, as DataMapPlot's arguments."""
     fitting = [names for names in drawing.layers if len(set(names) - {plot.NOISE}) <= MOST_LABELS]
     chosen = fitting[0] if fitting else drawing.layers[-1] if drawing.layers else None
-    if chosen is None:
+    # One name has no direction from the middle of all names, where DataMapPlot starts from.
+    if chosen is None or len(set(chosen) - {plot.NOISE}) < 2:
         return {"label_color_map": {}}
     colors = {t.name: color for t, color in reversed(list(zip(data.topics, drawing.colors, strict=True)))}
     return {"labels": chosen, "noise_label": plot.NOISE, "label_color_map": colors}

@@ -54,12 +54,11 @@ def send(items: list[Item], repo_id: str, *, endpoint: str, token: str | None) -
         )
     # Read when the library is imported; otherwise it tells the Hub which program runs it.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     import httpx2
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError
-    from huggingface_hub.utils import disable_progress_bars
 
-    disable_progress_bars()
     api = HfApi(endpoint=endpoint, token=token)
     try:
         api.create_repo(repo_id, repo_type="space", space_sdk="static", exist_ok=True)

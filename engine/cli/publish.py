@@ -35,14 +35,14 @@ def publish(pages: str | None, space: str | None, send: bool, out: str | None, a
     from render import publish as local
     from render import space as hub
 
-    address: str | None = None
+    items: list[local.Item] = []
+    said, address = "", None
     if pages is not None:
         target = Path(pages).expanduser()
         items = local.pages(where, target)
         address = str(target)
         said = f"Written to {target}: commit it, and let GitHub Pages serve it."
-    else:
-        assert space is not None
+    elif space is not None:
         hub.check_id(space)
         items = hub.space(where)
         said = f"Nothing was sent. With --send this goes to the Space {space}."

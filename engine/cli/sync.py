@@ -102,7 +102,9 @@ def sync(**flags: object) -> int:
 
 @click.command("map")
 @click.option(
-    "--png", metavar="FILE", help="Draw a picture too: FILE, FILE-dark beside it, and the preview for links to the page."
+    "--png",
+    metavar="FILE",
+    help="Draw a picture too: FILE, FILE-dark beside it, and the preview for links to the page.",
 )
 @_shared
 def map_(**flags: object) -> int:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from engine.config import load_settings
+from engine.errors import UsageError
 from tests.conftest import clean_environment
 from tests.render import database
 
@@ -45,10 +47,11 @@ class Map:
             env=clean_environment(PYTHONHASHSEED=seed),
             capture_output=True,
             text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         events = [json.loads(line) for line in done.stdout.splitlines()]
-        passes = {event["stage"]: event for event in events if event["event"] == "PassFinished"}
+        passes = {event["stage"]: event for event in events if event["event"] == "pass_finished"}
         loaded = next(line for line in reversed(done.stderr.splitlines()) if line.startswith("loaded:"))
         return passes, loaded.split()[1:]
 
@@ -91,7 +94,7 @@ def test_an_unchanged_map_is_left_alone_and_loads_nothing_heavy(map_: Map) -> No
 
 def test_likes_alone_redraw_the_page_and_nothing_else(map_: Map) -> None:
     before = map_.page()
-    map_.execute("UPDATE dataset SET likes = likes + 1000 WHERE dataset_id % 2")
+    map_.execute("UPDATE dataset SET likes = 1000 WHERE dataset_id % 2")
     passes, loaded = map_.draw()
     assert [passes[stage]["skipped"] for stage in ("layout", "topics", "page")] == [True, True, False]
     assert not {"umap", "toponymy"} & set(loaded)
@@ -121,3 +124,15 @@ def test_a_new_layout_is_forced_and_forbidden(map_: Map) -> None:
     passes, loaded = map_.draw("--no-relayout")
     assert passes["layout"]["detail"].endswith("placed")
     assert "umap" not in loaded
+
+
+def test_settings_of_the_layout(tmp_path: Path) -> None:
+    assert load_settings({}, environ={}, cwd=tmp_path).relayout is None
+    forbidden = load_settings({"relayout": False, "max_topics": "40"}, environ={"HFMAP_RELAYOUT": "1"}, cwd=tmp_path)
+    assert (forbidden.relayout, forbidden.max_topics) == (False, 40)
+    assert (forbidden.origin("relayout"), forbidden.origin("max_topics")) == ("--no-relayout", "--max-topics")
+    (tmp_path / "hfmap.toml").write_text("relayout = true\nmax_topics = 12\n")
+    written = load_settings({}, environ={}, cwd=tmp_path)
+    assert (written.relayout, written.max_topics) == (True, 12)
+    with pytest.raises(UsageError, match="max_topics"):
+        load_settings({"max_topics": "0"}, environ={}, cwd=tmp_path)

@@ -9,7 +9,9 @@ from tests.conftest import Run
 
 def test_meaning_is_found_without_the_words(run_hfmap: Run) -> None:
     run_hfmap("sync", "--no-map", "--source", "sample")
-    found = json.loads(run_hfmap("search", "--semantic", "--json", "--limit", 8, "recorded voices reading aloud").stdout)
+    found = json.loads(
+        run_hfmap("search", "--semantic", "--json", "--limit", 8, "recorded voices reading aloud").stdout
+    )
     assert len(found) == 8
     assert all(-1 <= row["similarity"] <= 1 for row in found)
     assert [row["similarity"] for row in found] == sorted((row["similarity"] for row in found), reverse=True)
