@@ -25,6 +25,12 @@ def zygote() -> Iterator[Zygote]:
         yield process
 
 
+@pytest.fixture
+def run_hfmap(zygote: Zygote, tmp_path: Path) -> Run:
+    """Faster than a process of its own, of which this file needs many."""
+    return zygote.runner(tmp_path)
+
+
 def charged(services: Services) -> float:
     """What the services have counted, in US dollars."""
     usd = price_of("embed-v4.0").usd(Usage(input=services.cohere.tokens_billed))

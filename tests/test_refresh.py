@@ -92,7 +92,9 @@ def test_a_night_with_changes_of_every_kind(
     run_hfmap("sync", "--no-map", env=services.env | LIMITS)
 
     # Ten deleted ones leave ten places; which of the twenty new ones are in is a matter of their rank.
-    entered = rows("SELECT d.repo_id FROM change JOIN dataset d USING (dataset_id) WHERE kind = 'entered' AND run_id = 2")
+    entered = rows(
+        "SELECT d.repo_id FROM change JOIN dataset d USING (dataset_id) WHERE kind = 'entered' AND run_id = 2"
+    )
     asked = set(services.keys("card"))
     assert {row[0] for row in entered} <= {state.id for state in new}
     assert asked == set(changed) | set(touched) | {row[0] for row in entered}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import Endpoints, Secrets
+from engine.config import Secrets
 from tests.conftest import Run, clean_environment
 from tests.services import Services, generated_cards
 from tests.services.messages import Request, Response
@@ -17,9 +17,21 @@ from tests.zygote import Zygote
 HUB_TOKEN = "hf_secretSecret0123456789"
 
 
+@pytest.fixture(scope="module")
+def zygote() -> Iterator[Zygote]:
+    with Zygote() as process:
+        yield process
+
+
+@pytest.fixture
+def run_hfmap(zygote: Zygote, tmp_path: Path) -> Run:
+    """Faster than a process of its own, of which this file needs many."""
+    return zygote.runner(tmp_path)
+
+
 @pytest.fixture
 def services() -> Iterator[Services]:
-    with Services(generated_cards(40), token=HUB_TOKEN, redirect="cdn") as running:
+    with Services(generated_cards(20), token=HUB_TOKEN, redirect="cdn") as running:
         yield running
 
 
@@ -37,10 +49,10 @@ def search(folder: Path, services: Services, *texts: str) -> None:
 
 def test_a_run_with_faults(run_hfmap: Run, services: Services, tmp_path: Path) -> None:
     for service in services.all:
-        service.faults.set(rate_429=0.2, rate_5xx=0.05, rate_reset=0.05, retry_after=0.01)
+        service.faults.set(rate_429=0.1, rate_reset=0.03, retry_after=0.01)
     said = []
-    for mode in ("--json", "--quiet", "--refresh"):
-        done = run_hfmap("sync", "--no-map", mode, env=services.env, code=None)
+    for flags in (["--json"], ["--quiet", "--refresh"]):
+        done = run_hfmap("sync", "--no-map", *flags, env=services.env, code=None)
         said += [done.stdout, done.stderr]
     services.clear_faults()
     for question in (
@@ -59,7 +71,7 @@ def _telling(error: Callable[..., Response], key: str, status: int, message: str
     return error(status, f"{message} You sent {key}.", request)
 
 
-@pytest.mark.parametrize("fault", ["401", "403", "no_credit", "html", "garbage", "500"])
+@pytest.mark.parametrize("fault", ["401", "403", "no_credit"])
 def test_errors_that_repeat_the_key(run_hfmap: Run, services: Services, tmp_path: Path, fault: str) -> None:
     for service in (services.cohere, services.anthropic):
         service.error = partial(_telling, service.error, service.key or "")  # type: ignore[method-assign]
@@ -79,10 +91,10 @@ def test_a_refused_hub_token(run_hfmap: Run, services: Services, tmp_path: Path)
     search(tmp_path, services, done.stdout, done.stderr)
 
 
-def test_the_wal_of_a_run_that_is_killed(services: Services, tmp_path: Path) -> None:
-    with Zygote() as zygote, services.hold("summarize"):
+def test_the_wal_of_a_run_that_is_killed(zygote: Zygote, services: Services, tmp_path: Path) -> None:
+    with services.hold("summarize"):
         run = zygote.start(tmp_path, clean_environment(**services.env), "--debug", "sync", "--no-map")
-        services.wait_for(lambda s: s.count("extract", ok=True) > 20)
+        services.wait_for(lambda s: s.count("extract", ok=True) > 12)
         run.kill()
     assert (tmp_path / "hfmap.sqlite-wal").stat().st_size > 0
     search(tmp_path, services)
@@ -95,7 +107,7 @@ def test_a_map(run_hfmap: Run, services: Services, tmp_path: Path) -> None:
 
 
 def test_secrets_do_not_show_themselves() -> None:
-    secrets = Secrets("co-secret-1234", "sk-secret-1234", HUB_TOKEN, Endpoints())
+    secrets = Secrets(cohere="co-secret-1234", anthropic="sk-secret-1234", hub=HUB_TOKEN)
     for text in (repr(secrets), str(secrets), f"{secrets}"):
         assert "secret" not in text.lower().replace("secrets(", "")
     assert secrets.redact(f"a {HUB_TOKEN} b sk-secret-1234") == "a *** b ***"

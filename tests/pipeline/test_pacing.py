@@ -61,7 +61,8 @@ async def test_a_limit_is_used_without_a_herd(retry_after: float | None) -> None
         seconds, events = await ask_many(services, calls)
         found = statuses(services)
     assert found[200] == calls
-    assert seconds <= 1.35 * calls / limit
+    # A herd took four times as long as the limit allows; a busy machine does not.
+    assert seconds <= 2.5 * calls / limit
     assert found[429] <= 0.2 * calls
     waiting = [event.waiting for event in events if isinstance(event, WaitingChanged)]
     assert max(waiting) >= 5
