@@ -6,12 +6,15 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.zygote import Zygote
 
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT.parent / "shared" / "corpus"
@@ -38,23 +41,26 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(scope="session")
+def zygote() -> Iterator[Zygote]:
+    """Starts hfmap at once, as often as the tests want: see `tests.zygote`."""
+    from tests.zygote import Zygote
+
+    with Zygote() as process:
+        yield process
+
+
 @pytest.fixture
-def run_hfmap(tmp_path: Path) -> Run:
+def run_hfmap(zygote: Zygote, tmp_path: Path) -> Run:
     """Run hfmap in a process of its own, in an empty folder. `env` adds to the environment."""
+    return zygote.runner(tmp_path)
 
-    def run(
-        *arguments: object, env: dict[str, str] | None = None, code: int | None = 0, cwd: Path = tmp_path
-    ) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            hfmap_command(*arguments), cwd=cwd, env=clean_environment(**(env or {})), capture_output=True, text=True,
-            timeout=280, check=False,
-        )  # fmt: skip
-        assert "Traceback" not in done.stderr, done.stderr
-        if code is not None:
-            assert done.returncode == code, f"exit code {done.returncode}\n{done.stderr}\n{done.stdout[-2000:]}"
-        return done
 
-    return run
+@pytest.fixture
+def draw_hfmap(zygote: Zygote, tmp_path: Path) -> Run:
+    """As `run_hfmap`, for runs that draw a map: what the passes import and compile is there already."""
+    zygote.warm()
+    return zygote.runner(tmp_path)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,6 @@ from tests.zygote import Zygote
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 BUDGET = 0.5
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as process:
-        yield process
-
-
-@pytest.fixture
-def run_hfmap(zygote: Zygote, tmp_path: Path) -> Run:
-    """Faster than a process of its own, of which this file needs many."""
-    return zygote.runner(tmp_path)
 
 
 def charged(services: Services) -> float:

@@ -12,7 +12,7 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,6 @@ CARDS = 1000
 KILLS = 25
 MODEL_CALLS = 12
 Content = tuple[list[tuple[Any, ...]], ...]
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as process:
-        yield process
 
 
 def sync(zygote: Zygote, services: Services, folder: Path, cards: int) -> Forked:

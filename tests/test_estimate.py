@@ -167,19 +167,19 @@ def test_cards_of_a_file_are_known_at_once(run_hfmap: Run, tmp_path: Path) -> No
         assert stages(dry(run_hfmap, env)) == dict.fromkeys(("embed", "extract", "summarize"), (4, 1, 0))
 
 
-def test_topics_are_part_of_it(run_hfmap: Run, rows: Rows) -> None:
+def test_topics_are_part_of_it(draw_hfmap: Run, rows: Rows) -> None:
     with Services(generated_cards(160, seed=4)) as services:
         env = services.env | {"HFMAP_TARGET": "160", "HFMAP_OVERSHOOT": "160"}
-        found = json.loads(run_hfmap("sync", "--dry-run", "--json", env=env).stdout)
+        found = json.loads(draw_hfmap("sync", "--dry-run", "--json", env=env).stdout)
         # 235 topics were found at 5,000 points.
         assert (found["stages"][3]["stage"], found["stages"][3]["calls"]) == ("topics", round(160 * 235 / 5000))
         assert found["stages"][3]["model"] == "claude-sonnet-5-5"
-        run_hfmap("sync", env=env)
-        found = json.loads(run_hfmap("sync", "--dry-run", "--json", env=env).stdout)
+        draw_hfmap("sync", env=env)
+        found = json.loads(draw_hfmap("sync", "--dry-run", "--json", env=env).stdout)
         assert (found["stages"][3]["calls"], found["usd"]) == (0, 0)
         # One changed card moves no topic.
         services.hub.update(next(iter(services.hub.datasets)), card="Quite another text about birds. " * 30)
-        found = json.loads(run_hfmap("sync", "--dry-run", "--json", env=env).stdout)
+        found = json.loads(draw_hfmap("sync", "--dry-run", "--json", env=env).stdout)
         assert (found["stages"][3]["calls"], found["stages"][1]["unread"]) == (0, 1)
 
 

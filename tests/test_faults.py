@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -15,24 +15,11 @@ from engine.pipeline.caller import ATTEMPTS, BREAKER_FAILURES
 from tests.conftest import Run
 from tests.services import FAULT_KINDS, FaultKind, Services, generated_cards
 from tests.services.faults import VECTOR_FAULTS
-from tests.zygote import Zygote
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 
 QUICK = {"HFMAP_TIMEOUT": "0.7"}
 """A request that hangs is given up soon, so that a test need not wait for the usual twenty to forty."""
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as process:
-        yield process
-
-
-@pytest.fixture
-def run_hfmap(zygote: Zygote, tmp_path: Path) -> Run:
-    """Faster than a process of its own, of which this file needs many."""
-    return zygote.runner(tmp_path)
 
 
 def whole(services: Services, rows: Rows, cards: int) -> None:

@@ -17,18 +17,6 @@ from tests.zygote import Zygote
 HUB_TOKEN = "hf_secretSecret0123456789"
 
 
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as process:
-        yield process
-
-
-@pytest.fixture
-def run_hfmap(zygote: Zygote, tmp_path: Path) -> Run:
-    """Faster than a process of its own, of which this file needs many."""
-    return zygote.runner(tmp_path)
-
-
 @pytest.fixture
 def services() -> Iterator[Services]:
     with Services(generated_cards(20), token=HUB_TOKEN, redirect="cdn") as running:
@@ -100,8 +88,8 @@ def test_the_wal_of_a_run_that_is_killed(zygote: Zygote, services: Services, tmp
     search(tmp_path, services)
 
 
-def test_a_map(run_hfmap: Run, services: Services, tmp_path: Path) -> None:
-    done = run_hfmap("sync", env=services.env)
+def test_a_map(draw_hfmap: Run, services: Services, tmp_path: Path) -> None:
+    done = draw_hfmap("sync", env=services.env)
     assert (tmp_path / "site" / "index.html").is_file()
     search(tmp_path, services, done.stdout, done.stderr)
 

@@ -71,10 +71,10 @@ def test_a_full_run_in_the_cloud(run_hfmap: Run, rows: Rows) -> None:
         assert rows("SELECT count(*) FROM call") == [(sum(int(row[1]) for row in spent),)]
 
 
-def test_map_in_the_cloud_names_topics_with_the_model(run_hfmap: Run, rows: Rows, tmp_path: Path) -> None:
+def test_map_in_the_cloud_names_topics_with_the_model(draw_hfmap: Run, rows: Rows, tmp_path: Path) -> None:
     with Services(generated_cards(160, seed=4)) as services:
         env = services.env | {"HFMAP_TARGET": "160"}
-        done = run_hfmap("sync", env=env)
+        done = draw_hfmap("sync", env=env)
         assert services.count("topic") > 0
         assert {row[0] for row in rows("SELECT DISTINCT model FROM spending WHERE stage = 'topics'")} == {
             "claude-sonnet-5-5"
@@ -83,7 +83,7 @@ def test_map_in_the_cloud_names_topics_with_the_model(run_hfmap: Run, rows: Rows
         assert done.stdout.strip().endswith(str(Path("site") / "index.html"))
         before = page.read_bytes(), page.stat().st_mtime_ns
         services.reset_log()
-        run_hfmap("sync", env=env)
+        draw_hfmap("sync", env=env)
         assert services.count("card", "redirect", "embed", "extract", "summarize", "topic") == 0
         assert (page.read_bytes(), page.stat().st_mtime_ns) == before
 

@@ -1,20 +1,32 @@
 """hfmap in processes that start at once: forked from one that has imported all that a sync needs.
 
-A process of its own takes two seconds for imports alone. Tests that end a run dozens of times start it here: a forked
-run is a whole process, with connections, threads and a database of its own, and `kill -9` ends it as it ends any other.
+A process of its own takes two seconds for imports alone, and one that draws a map twenty for imports and compilation.
+Tests start it here: a forked run is a whole process, with connections, threads and a database of its own, and `kill -9`
+ends it as it ends any other. What a command imports, and how soon it starts, is tested in processes from nothing.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from tests.conftest import ROOT, Run, clean_environment
+
+
+LONGEST = 280.0
+"""Seconds after which a run that does not end is killed."""
+
+FOR_FORKS = {"OPENBLAS_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue", "TOKENIZERS_PARALLELISM": "false"}
+"""A pool of threads does not survive a fork: OpenBLAS and tokenizers do without one, Numba takes the one that does."""
 
 
 class Forked:
@@ -43,10 +55,18 @@ class Zygote:
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.zygote"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "1", "HF_HUB_DISABLE_TELEMETRY": "1"},
+            env=clean_environment(HF_HUB_DISABLE_TELEMETRY="1", **FOR_FORKS),
         )  # fmt: skip
+        self._warm = False
         assert self.ask({}) == "ready"
         return self
+
+    def warm(self) -> None:
+        """Draw a map, so that runs started from now on find the passes' libraries imported and compiled."""
+        if not self._warm:
+            with tempfile.TemporaryDirectory() as folder:
+                assert self.ask({"warm": folder}) == 0
+            self._warm = True
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -66,7 +86,11 @@ class Zygote:
             for name in ("hfmap.out", "hfmap.log"):
                 (cwd / name).unlink(missing_ok=True)
             words = [str(word) for word in arguments]
-            ended = self.start(cwd, clean_environment(**(env or {})), *words).wait()
+            run = self.start(cwd, clean_environment(**(env or {})), *words)
+            killer = threading.Timer(LONGEST, os.kill, (run.pid, signal.SIGKILL))
+            killer.start()
+            ended = run.wait()
+            killer.cancel()
             out, log = ((cwd / name).read_text(encoding="utf-8") for name in ("hfmap.out", "hfmap.log"))
             assert "Traceback" not in log, log
             if code is not None:
@@ -84,12 +108,21 @@ class Zygote:
         return json.loads(self._process.stdout.readline())
 
 
+def _draw(folder: str) -> int:
+    """Draw the map of a few cards in this very process."""
+    from engine.cli.app import hfmap
+
+    command = ["sync", "--source", "sample", "--quiet", "--db", f"{folder}/hfmap.sqlite", "--out", f"{folder}/site"]
+    with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
+        return int(hfmap.main(command, standalone_mode=False) or 0)
+
+
 def _run(folder: str, env: dict[str, str], arguments: list[str]) -> None:
     for stream, name in ((1, "hfmap.out"), (2, "hfmap.log")):
         os.dup2(os.open(Path(folder) / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), stream)
     os.chdir(folder)
     os.environ.clear()
-    os.environ.update(env)
+    os.environ.update(env, **FOR_FORKS)
     sys.argv = ["hfmap", *arguments]
     from engine.cli import main
 
@@ -115,6 +148,8 @@ def _serve() -> None:
                 sys.stdin.close()
                 _run(*question["start"])
                 os._exit(0)
+        elif "warm" in question:
+            answer = _draw(question["warm"])
         elif "wait" in question:
             answer = os.waitstatus_to_exitcode(os.waitpid(question["wait"], 0)[1])
         sys.stdout.write(json.dumps(answer) + "\n")

@@ -21,9 +21,9 @@ Open = Callable[..., Any]
 SHOWN = "() => hfmap.store.shown().reduce((a, b) => a + b)"
 
 
-def test_the_page_of_the_sample(run_hfmap: Run, tmp_path: Path, opened: Open) -> None:
-    run_hfmap("sync", "--source", "sample", "--quiet")
-    run_hfmap("map", "--quiet", "--png", "map.png")
+def test_the_page_of_the_sample(draw_hfmap: Run, tmp_path: Path, opened: Open) -> None:
+    draw_hfmap("sync", "--source", "sample", "--quiet")
+    draw_hfmap("map", "--quiet", "--png", "map.png")
     assert {path.name for path in tmp_path.glob("*.png")} == {"map.png", "map-dark.png"}
     with contextlib.closing(sqlite3.connect(tmp_path / "hfmap.sqlite")) as conn:
         (total,) = conn.execute("SELECT count(*) FROM datasets WHERE on_map = 1").fetchone()

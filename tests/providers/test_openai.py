@@ -266,9 +266,9 @@ def test_a_server_whose_model_was_exchanged_is_noticed_in_the_next_run(run_hfmap
     assert rows("SELECT dimensions, count(*) FROM embedding GROUP BY 1") == [(384, 10)]
 
 
-def test_topics_are_named_by_the_open_model(run_hfmap: Run, rows: Rows) -> None:
+def test_topics_are_named_by_the_open_model(draw_hfmap: Run, rows: Rows) -> None:
     with Services(generated_cards(60, seed=4)) as services:
         flags = open_flags(services)[:4]
-        run_hfmap("sync", *flags, env={"HF_ENDPOINT": services.env["HF_ENDPOINT"]})
+        draw_hfmap("sync", *flags, env={"HF_ENDPOINT": services.env["HF_ENDPOINT"]})
         assert services.count("topic") > 0
     assert rows("SELECT DISTINCT provider, model FROM call WHERE stage = 'topics'") == [("openai", "qwen3:8b")]
