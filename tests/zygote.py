@@ -21,7 +21,6 @@ from typing import Any, Self
 
 from tests.conftest import ROOT, Run, clean_environment
 
-
 LONGEST = 280.0
 """Seconds after which a run that does not end is killed."""
 
@@ -113,7 +112,7 @@ def _draw(folder: str) -> int:
     from engine.cli.app import hfmap
 
     command = ["sync", "--source", "sample", "--quiet", "--db", f"{folder}/hfmap.sqlite", "--out", f"{folder}/site"]
-    with open(os.devnull, "w") as nothing, contextlib.redirect_stdout(nothing):
+    with Path(os.devnull).open("w") as nothing, contextlib.redirect_stdout(nothing):
         return int(hfmap.main(command, standalone_mode=False) or 0)
 
 
