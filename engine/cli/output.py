@@ -168,4 +168,4 @@ def _is_terminal(stream: Any) -> bool:
 def _secrets_of_environment() -> Secrets:
     # Lenient where load_secrets is strict: a malformed key must not be printed either.
     get = os.environ.get
-    return Secrets(get("CO_API_KEY"), get("ANTHROPIC_API_KEY"), get("HF_TOKEN"))
+    return Secrets(get("CO_API_KEY"), get("ANTHROPIC_API_KEY"), get("HF_TOKEN"), get("OPENAI_API_KEY"))
