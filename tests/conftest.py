@@ -36,6 +36,11 @@ def hfmap_command(*arguments: object) -> list[str]:
     return [sys.executable, "-c", "from engine.cli import main; main()", *map(str, arguments)]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files of whole runs first: they take longest, and no worker is to be left alone with one at the end."""
+    items.sort(key=lambda item: item.path.parent != ROOT / "tests")
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
