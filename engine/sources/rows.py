@@ -23,6 +23,8 @@ _BATCH = 250
 """Rows of a Parquet file in memory at once: cards may be long."""
 
 _JSON_LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+KINDS = (*_JSON_LINES, ".parquet", ".md")
+"""Endings of the names of files that can be read, besides folders."""
 
 
 def rows_of(path: Path) -> Rows:
