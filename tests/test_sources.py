@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Run
-from tests.zygote import Zygote
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 
@@ -24,17 +23,6 @@ CARDS = {
     "bad/brackets": "[![<" * 600_000,
     "bad/unit-separator": "# Heading\x1f\x85\u2028 " + BODY,
 }
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as process:
-        yield process
-
-
-@pytest.fixture
-def run_hfmap(zygote: Zygote, tmp_path: Path) -> Run:
-    return zygote.runner(tmp_path)
 
 
 def test_bad_rows_are_named_and_the_others_mapped(run_hfmap: Run, rows: Rows, tmp_path: Path) -> None:
