@@ -13,13 +13,14 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from engine.errors import PassError
 from engine.events import Event, Notice, PassFinished, PassStarted
+from engine.store.clock import utc_now
 from render import details, document, escape, frame, methodology, plot, vendor
 
 TITLE = "Hugging Face Dataset Map"
@@ -124,7 +125,7 @@ def ensure(
             "INSERT INTO artifact (path, input_hash, run_id, created_at) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (path) DO UPDATE SET input_hash = excluded.input_hash, run_id = excluded.run_id,"
             " created_at = excluded.created_at",
-            (str(path.resolve()), f"{inputs}:{_content(out)}", run_id, datetime.now(UTC).isoformat()),
+            (str(path.resolve()), f"{inputs}:{_content(out)}", run_id, utc_now()),
         )
     emit(PassFinished("page", time.monotonic() - started, False, f"{len(data):,} datasets"))
     return PageResult(path, False)

@@ -87,6 +87,9 @@ def _as_json(settings: Settings | None, checks: list[Check], broken: bool) -> di
     }
 
 
+_WIDTH = max(map(len, SETTING_NAMES))
+
+
 def _print(output: Output, settings: Settings | None, checks: list[Check]) -> None:
     if settings is not None:
         output.data("settings")
@@ -99,7 +102,7 @@ def _print(output: Output, settings: Settings | None, checks: list[Check]) -> No
                 if isinstance(shown[name], bool)
                 else shown[name]
             )
-            output.data(f"  {name:<10} {value!s:<20} {settings.origin(name)}")
+            output.data(f"  {name:<{_WIDTH}} {value!s:<20} {settings.origin(name)}")
         output.data("")
     for check in checks:
         output.data(output.redact(f"{_MARKS[check.state]} {check.name:<12} {check.text}"))

@@ -7,7 +7,10 @@ statement before it runs; what is not known to be harmless is refused.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -45,6 +48,22 @@ _PRAGMAS = frozenset(
 _PRAGMAS_WITH_NAME = frozenset(p for p in _PRAGMAS if p.startswith(("table_", "index_", "foreign_key_")))
 _STEPS = 20_000
 """Virtual-machine steps between two looks at the clock: about a millisecond."""
+
+_FAULTS = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+    }
+)
+"""Codes of errors that are not the query's: "malformed" alone may also be said of a JSON text."""
+
+GRACE = 1.0
+"""Seconds after the time limit at which a query that cannot be stopped ends with its process."""
 
 # One value may be 64 MB. Patterns of LIKE and GLOB are short: no step can be stopped halfway, and one long
 # pattern may take hours.
@@ -122,23 +141,38 @@ class _Clock:
     def __enter__(self) -> None:
         self._start = time.monotonic()
         self._guarded._deadline = self._start + self._guarded._left
+        # A single function call (instr, replace) over megabytes is one step, and may take hours.
+        self._last_resort = threading.Timer(self._guarded._left + GRACE, self._give_up)
+        self._last_resort.daemon = True
+        self._last_resort.start()
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._last_resort.cancel()
         late = time.monotonic() > self._guarded._deadline
         self._guarded._left -= time.monotonic() - self._start
         self._guarded._deadline = float("inf")
         if isinstance(error, sqlite3.Error | OverflowError | ValueError):
             raise _explain(error, late=late, seconds=self._guarded._seconds) from error
 
+    def _give_up(self) -> None:
+        error = _too_long(self._guarded._seconds)
+        sys.stderr.write(f"hfmap: {error}\n       {error.hint}\n")
+        sys.stderr.flush()
+        os._exit(error.exit_code)
+
+
+def _too_long(seconds: float) -> TimeLimitError:
+    return TimeLimitError(
+        f"The query took longer than {seconds:g} s and was stopped.",
+        hint="Give it more time with --timeout SECONDS, or ask for less.",
+    )
+
 
 def _explain(error: Exception, *, late: bool, seconds: float) -> BaseException:
     text = str(error)
     if "interrupted" in text:
         if late:
-            return TimeLimitError(
-                f"The query took longer than {seconds:g} s and was stopped.",
-                hint="Give it more time with --timeout SECONDS, or ask for less.",
-            )
+            return _too_long(seconds)
         # Ctrl-C reaches Python inside the progress handler, where SQLite turns it into an interrupt.
         return KeyboardInterrupt()
     if any(word in text for word in ("authoriz", "prohibited", "readonly", "may not be modified", "attached")):
@@ -148,9 +182,9 @@ def _explain(error: Exception, *, late: bool, seconds: float) -> BaseException:
         )
     if "one statement" in text:
         return ReadOnlyError("hfmap sql takes one statement at a time.", hint="Leave out what follows the first ';'.")
-    if "locked" in text or "malformed" in text or "disk" in text:
+    if getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF in _FAULTS:
         return error
-    return UsageError(f"SQLite refuses the query: {text}.", hint="See the tables: hfmap sql --schema")
+    return UsageError(f"SQLite refuses the query: {text.rstrip('.')}.", hint="See the tables: hfmap sql --schema")
 
 
 def _authorize(action: int, first: str | None, second: str | None, _database: str | None, _trigger: str | None) -> int:

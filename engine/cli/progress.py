@@ -84,7 +84,8 @@ class Progress:
                 again = "" if failed.permanent else " (will be tried again)"
                 output.error_line(f"  {NAMES[failed.stage]}  {plain(failed.item)}: {plain(failed.reason)}{again}")
             if total > MOST_LISTED:
-                output.error_line("  … all of them: hfmap sql 'select * from failure join dataset using (dataset_id)'")
+                more = f"  … and {total - MOST_LISTED:,} more; all that are in the database: "
+                output.error_line(f"{more}hfmap sql 'select * from failure join dataset using (dataset_id)'")
         if end is not None and output.mode == "human":
             paid = f", {dollars(end.usd)} spent" if end.usd else ""
             output.say(f"{end.outcome} in {duration(self.tally.seconds)}{paid}")

@@ -219,7 +219,8 @@ def _count(result: SyncResult, tally: Tally) -> None:
     fatal = [stage.fatal for stage in result.stages if stage.fatal is not None]
     codes = {error.exit_code for error in fatal}
     failed = (
-        result.counts["cards_failed"]
+        result.counts["unreadable"]
+        + result.counts["cards_failed"]
         + result.counts["cards_left"]
         + sum(stage.failed + stage.left for stage in result.stages)
     )

@@ -133,13 +133,23 @@ def _run(work: Work, settings: Settings, secrets: Secrets, output: Output) -> in
 
 
 def check_source(settings: Settings) -> None:
-    """Refuse a source that is neither known by name nor there as a file or folder.
+    """Refuse a source that is neither known by name nor there as a folder, or as a file of a kind that can be read.
 
     Raises:
         UsageError: with the nearest known name.
     """
     source = settings.source
-    if source in {"hub", "sample"} or Path(source).expanduser().exists():
+    if source in {"hub", "sample"}:
+        return
+    path = Path(source).expanduser()
+    if path.exists():
+        from engine.sources.rows import KINDS
+
+        if not path.is_dir() and not path.name.lower().endswith(KINDS):
+            raise UsageError(
+                f"source is '{source}' (from {settings.origin('source')}): a file of a kind that hfmap does not read.",
+                hint="take a folder of .md, a .jsonl[.gz] or a .parquet.",
+            )
         return
     near = get_close_matches(source.lower(), ("hub", "sample"), 1)
     raise UsageError(

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 
 from engine.errors import SourceError
-from engine.events import ItemDone, StageClosed, StageGrew
+from engine.events import ItemDone, ItemFailed, StageClosed, StageGrew
 from engine.pipeline.candidate import Candidate, IntakeContext
 from engine.pipeline.describe import describe
 from engine.sources.base import Entry, Source
@@ -57,12 +57,20 @@ class Listing:
             for row in rows:
                 self._context.bus(ItemDone("list", row.repo_id))
             yield candidates
+        self._report_unreadable()
         self._context.bus(StageClosed("list"))
         if not seen:
             # Taken at its word, an empty listing would clear the map.
             raise SourceError(
                 f"The listing of {self._source.name} is empty.", hint="Run again later; the map stays as it is."
             )
+
+    def _report_unreadable(self) -> None:
+        unreadable = self._source.unreadable
+        self._context.counts["unreadable"] += len(unreadable)
+        self._context.bus(StageGrew("list", len(unreadable)))
+        for row in unreadable:
+            self._context.bus(ItemFailed("list", row.place, row.reason, 1, permanent=True))
 
     async def _follow_renames(self, entries: Sequence[Entry]) -> None:
         """Give rows their repositories' new ids.

@@ -40,10 +40,22 @@ class Entry:
         return self.repo_id.rpartition("/")[2]
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What stands in a source where a dataset should: its place, and what is wrong with it."""
+
+    place: str
+    reason: str
+
+
 class Source(Protocol):
     """A ranked list of datasets."""
 
     name: str
+
+    @property
+    def unreadable(self) -> Sequence[Unreadable]:
+        """What was left out of the list; complete once the list has been read."""
 
     def chunks(self, limit: int) -> AsyncIterator[Sequence[Entry]]:
         """Yield the first `limit` datasets in rank order, some at a time.

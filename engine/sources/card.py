@@ -21,6 +21,9 @@ _LOADER = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 MAX_FRONT_MATTER = 1_000_000
 """Characters of front matter that are parsed; beyond lie only generated lists of files."""
 
+DEEPEST = 50
+"""Levels of nesting in front matter that are read; what YAML's readers do with a hundred thousand ends the process."""
+
 MAX_VALUES = 200
 """Values kept of one metadata key. A card with more lists every language there is."""
 
@@ -63,8 +66,8 @@ class Card:
     @property
     def declared(self) -> dict[str, list[str]]:
         """What the front matter says under the keys that hfmap reads, as lists of tidied strings."""
-        names = {name for known, _ in _KEYS.values() for name in known} | {"pretty_name", "tags"}
-        found = {name: list(_texts(self.front_matter.get(name))) for name in sorted(names)}
+        names = sorted({*METADATA_KEYS, "tags"})
+        found = {name: list(_texts(self.front_matter.get(name))) for name in names}
         return {name: values for name, values in found.items() if values}
 
     @property
@@ -125,19 +128,30 @@ def _front_matter(source: str) -> tuple[Mapping[str, Any], str | None]:
     if len(source) > MAX_FRONT_MATTER:
         return {}, f"front matter of {len(source):,} characters is not read"
     try:
+        if _too_deep(source):
+            return {}, f"front matter is nested more than {DEEPEST} levels deep"
         loaded = yaml.load(source, Loader=_LOADER)  # noqa: S506  (a BaseLoader makes only str, list and dict)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" at line {mark.line + 2}" if mark is not None else ""
         what = getattr(error, "problem", None) or type(error).__name__
         return {}, f"front matter is not YAML{where}: {what}"
-    except (RecursionError, ValueError) as error:
+    except ValueError as error:
         return {}, f"front matter cannot be read: {type(error).__name__}"
     if not isinstance(loaded, dict):
         if loaded in ("", None):
             return {}, None
         return {}, f"front matter is a {type(loaded).__name__}, not a mapping"
     return {key: value for key, value in loaded.items() if isinstance(key, str)}, None
+
+
+def _too_deep(source: str) -> bool:
+    depth = 0
+    for event in yaml.parse(source, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            return True
+    return False
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -172,6 +186,9 @@ _KEYS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "source_datasets": (("source_datasets",), "source_datasets:"),
     "arxiv_ids": (("arxiv",), "arxiv:"),
 }
+
+METADATA_KEYS = ("pretty_name", *(name for names, _ in _KEYS.values() for name in names))
+"""The names in front matter that hfmap reads, besides `tags`."""
 
 
 def metadata(entry: Entry, front_matter: Mapping[str, Any]) -> Metadata:

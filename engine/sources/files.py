@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
+import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,32 +13,41 @@ from typing import Any
 import anyio.to_thread
 
 from engine.errors import SourceError
-from engine.sources.base import Entry
+from engine.sources.base import Entry, Unreadable
+from engine.sources.card import METADATA_KEYS
 from engine.sources.hub import dataset_url
+from engine.sources.rows import Row, rows_of
 from engine.store.clock import iso_utc
 
 CHUNK = 250
 
-_ID_KEYS = ("id", "repo_id", "name")
-_CARD_KEYS = ("card", "text", "readme", "content")
+LONGEST_ID = 250
+"""Characters. The Hub's own ids have at most 96 in each half."""
 
-Row = Mapping[str, Any]
+# Besides the names that hfmap gives things: those of the Hub's API, and of dumps of it.
+_ID_KEYS = ("id", "repo_id", "datasetId", "dataset_id", "name")
+_CARD_KEYS = ("card", "text", "readme", "content")
 
 
 class FileSource:
     """Reads cards from `path`. Entries are ranked by `rank` where the rows have it, else stay in file order.
 
-    Links on the map point to `endpoint`.
+    Links on the map point to `endpoint`. `unreadable` tells what of the file is no dataset, once it has been read.
     """
 
     def __init__(self, path: Path, endpoint: str, rank: str, *, name: str | None = None) -> None:
         self.name = name or str(path)
+        self.unreadable: list[Unreadable] = []
         self._path = path
         self._endpoint = endpoint
         self._rank = rank
 
     async def chunks(self, limit: int) -> AsyncIterator[Sequence[Entry]]:
-        """Yield the entries in rank order."""
+        """Yield the entries in rank order.
+
+        Raises:
+            SourceError: the file cannot be read, or no row of it can.
+        """
         entries = await anyio.to_thread.run_sync(self._entries)
         ranked = iter(sorted(entries, key=self._signal)[:limit])
         while chunk := list(islice(ranked, CHUNK)):
@@ -50,115 +58,112 @@ class FileSource:
         return -float(getattr(entry, self._rank) or 0)
 
     def _entries(self) -> list[Entry]:
-        entries = [self._entry(row, place) for place, row in self._rows()]
-        if not entries:
+        self.unreadable = []
+        entries = list(self._read())
+        if entries:
+            return entries
+        if not self.unreadable:
             raise SourceError(f"There are no cards in {self._path}.", hint="Name a folder of .md files, or a .jsonl.")
-        return entries
+        first = self.unreadable[0]
+        of = f"; so it is with all {len(self.unreadable):,}" if len(self.unreadable) > 1 else ""
+        raise SourceError(
+            f"{self._path}, {first.place}: {first.reason}{of}.",
+            hint='Each row must be one object with "id": "org/name" and "card": the text.',
+        )
 
-    def _rows(self) -> Iterator[tuple[str, Row]]:
-        path = self._path
-        if not path.exists():
-            raise SourceError(
-                f"There is no file or folder {path}.", hint="--source takes hub, sample, or a path to cards."
-            )
-        try:
-            if path.is_dir():
-                yield from _folder(path)
-            elif path.name.endswith((".jsonl", ".jsonl.gz", ".ndjson")):
-                yield from _json_lines(path)
-            elif path.suffix == ".parquet":
-                yield from _parquet(path)
-            elif path.suffix == ".md":
-                yield path.name, {"id": _id_of(path), "card": path.read_bytes()}
+    def _read(self) -> Iterator[Entry]:
+        for row in rows_of(self._path):
+            if isinstance(row, Unreadable):
+                self.unreadable.append(row)
+                continue
+            place, values = row
+            repo_id = _repo_id(values)
+            problem = _problem(repo_id)
+            if problem is None:
+                yield self._entry(values, repo_id)
             else:
-                raise SourceError(
-                    f"{path} is of a kind that hfmap does not read.",
-                    hint="Use a folder of .md files, a .jsonl, a .jsonl.gz or a .parquet.",
-                )
-        except (OSError, EOFError, zlib.error) as error:
-            raise SourceError(f"{path} cannot be read: {error}.", hint="Check the file and its permissions.") from error
+                self.unreadable.append(Unreadable(place, problem))
 
-    def _entry(self, row: Row, place: str) -> Entry:
-        repo_id = next((str(row[k]).strip() for k in _ID_KEYS if row.get(k) not in (None, "")), "")
-        if not repo_id:
-            raise SourceError(f"{self._path}, {place}: the row has no id.", hint='Give each row an "id": "org/name".')
+    def _entry(self, row: Row, repo_id: str) -> Entry:
         card = next((row[k] for k in _CARD_KEYS if row.get(k) is not None), None)
         raw = card.encode("utf-8", "replace") if isinstance(card, str) else card
-        tags = row.get("tags")
         return Entry(
             repo_id=repo_id,
             author=repo_id.partition("/")[0] if "/" in repo_id else None,
             likes=_integer(row.get("likes")),
             downloads=_integer(row.get("downloads")),
-            downloads_all_time=_integer(row.get("downloads_all_time")),
-            trending_score=_float(row.get("trending_score")),
-            created_at=_time(row.get("created_at", row.get("created_year"))),
-            last_modified=_time(row.get("last_modified")),
-            gated=str(row["gated"]) if row.get("gated") not in (None, False, "") else None,
+            downloads_all_time=_integer(_first(row, "downloads_all_time", "downloadsAllTime")),
+            trending_score=_float(_first(row, "trending_score", "trendingScore")),
+            created_at=_time(_first(row, "created_at", "createdAt", "created_year")),
+            last_modified=_time(_first(row, "last_modified", "lastModified")),
+            gated=_gated(row.get("gated")),
             private=row.get("private") is True,
             disabled=row.get("disabled") is True,
-            tags=tuple(t for t in tags if isinstance(t, str)) if isinstance(tags, (list, tuple)) else (),
-            card_data=_mapping(row.get("card_data", row.get("cardData"))),
+            tags=_tags(row.get("tags")),
+            card_data={k: _plain(row[k]) for k in METADATA_KEYS if row.get(k) is not None}
+            | dict(_mapping(_first(row, "card_data", "cardData"))),
             url=dataset_url(self._endpoint, repo_id),
             card=raw if isinstance(raw, bytes) else b"",
         )
 
 
-def _folder(path: Path) -> Iterator[tuple[str, Row]]:
-    listing = path / "listing.json"
-    known: Mapping[str, Any] = {}
-    if listing.is_file():
+def _first(row: Row, *names: str) -> Any:
+    return next((row[name] for name in names if row.get(name) is not None), None)
+
+
+def _plain(value: object) -> object:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _repo_id(row: Row) -> str:
+    for name in _ID_KEYS:
+        value = _plain(row.get(name))
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
+            return str(value).strip()
+    return ""
+
+
+def _problem(repo_id: str) -> str | None:
+    if not repo_id:
+        return "the row has no id"
+    if len(repo_id) > LONGEST_ID:
+        return f"its id is longer than {LONGEST_ID} characters"
+    if not repo_id.isprintable() or not repo_id.rpartition("/")[2]:
+        return f"its id is {repo_id!a}, which no dataset can have"
+    return None
+
+
+def _gated(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "auto" if value else None
+    text = _plain(value)
+    return text if isinstance(text, str) and text and text.lower() != "false" else None
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    """Read tags from a list, or from text that is one in JSON."""
+    found = _json(value, list)
+    return tuple(t for t in map(_plain, found) if isinstance(t, str)) if found is not None else ()
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    """Read an object, or text that is one in JSON."""
+    found = _json(value, dict)
+    return found if found is not None else {}
+
+
+def _json(value: object, kind: type[Any]) -> Any:
+    """Return `value` if it is of a kind, or what it says in JSON if that is; else None."""
+    if isinstance(value, (str, bytes)):
         try:
-            known = _mapping(json.loads(listing.read_text(encoding="utf-8")))
-        except ValueError as error:
-            raise SourceError(f"{listing} is not JSON: {error}.", hint="Mend or remove the file.") from error
-    for file in sorted(path.rglob("*.md")):
-        repo_id = _id_of(file)
-        yield (
-            str(file.relative_to(path)),
-            {**_mapping(known.get(repo_id)), "id": repo_id, "card": file.read_bytes()},
-        )
-
-
-def _id_of(file: Path) -> str:
-    """Read an id from a file's name: `org--name.md`, or a README.md in a folder `org--name`."""
-    stem = file.parent.name if file.stem.upper() == "README" else file.stem
-    return stem.replace("--", "/", 1)
-
-
-def _json_lines(path: Path) -> Iterator[tuple[str, Row]]:
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise SourceError(
-                    f"{path}, line {number}: not JSON ({error}).", hint="Each line must be one JSON object."
-                ) from error
-            if not isinstance(row, dict):
-                raise SourceError(f"{path}, line {number}: not a JSON object.", hint="Each line must be one.")
-            yield f"line {number}", row
-
-
-def _parquet(path: Path) -> Iterator[tuple[str, Row]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(CHUNK):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield f"row {number}", row
-    except pa.ArrowException as error:
-        raise SourceError(f"{path} is not a readable Parquet file: {error}.", hint="Check the file.") from error
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return None
+    return value if isinstance(value, kind) else None
 
 
 def _integer(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, bytes)):
         return None
     try:
         number = int(value)
@@ -168,22 +173,27 @@ def _integer(value: object) -> int | None:
 
 
 def _float(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _time(value: object) -> str | None:
     """Read a time from ISO text, a date, or a bare year (as "2022", which is ISO-8601 of lower precision)."""
+    value = _plain(value)
     if isinstance(value, datetime):
         return iso_utc(value)
-    if isinstance(value, int) and not isinstance(value, bool) and 1900 < value < 3000:
-        return str(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 1900 < value < 3000:
+        return str(int(value))
     if isinstance(value, str):
         try:
             return iso_utc(datetime.fromisoformat(value.strip()))
         except ValueError:
             return value.strip() if value.strip().isdigit() and len(value.strip()) == 4 else None
     return None
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -44,6 +44,7 @@ class HubListing:
     """
 
     name = "hub"
+    unreadable = ()
 
     def __init__(self, endpoint: str, token: str | None, rank: str, *, timeout: float | None = None) -> None:
         self._endpoint = endpoint
@@ -103,7 +104,15 @@ class HubListing:
                     chunk = []
         except HfHubHTTPError as error:
             raise self._http_error(error.response.status_code) from error
-        except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
+        except (
+            httpx2.HTTPError,
+            OSError,
+            ValueError,
+            ArithmeticError,
+            LookupError,
+            TypeError,
+            RecursionError,
+        ) as error:
             raise SourceError(
                 f"The listing at {_shown(self._endpoint)} cannot be read: {_reason(error)}.",
                 hint="Check the network and HF_ENDPOINT, or work offline: hfmap sync --source sample.",

@@ -14,4 +14,8 @@ def iso_utc(moment: datetime) -> str:
     """Return a time as ISO-8601 UTC text, to the second; a time without a zone is taken as UTC."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        moment = moment.astimezone(UTC)
+    except OverflowError:
+        moment = moment.replace(tzinfo=UTC)  # a day before the calendar begins, or after it ends
+    return moment.isoformat(timespec="seconds")[:19] + "Z"

@@ -108,16 +108,22 @@ class Writer:
             change.done.set()
 
     async def _transaction(self, changes: Iterable[tuple[Statement, ...]]) -> None:
-        merged = _merge(changes)
-        await self._conn.execute("BEGIN IMMEDIATE")
-        try:
-            for one in merged:
-                await self._conn.executemany(one.sql, one.rows)
-            await self._conn.execute("COMMIT")
-        except sqlite3.Error:
-            if self._conn.in_transaction:
-                await self._conn.execute("ROLLBACK")
-            raise
+        # One trip to SQLite's thread for all of it: with one a statement, those who wait for the commit, and keep a
+        # place among the calls meanwhile, waited for as many turns of a busy event loop. aiosqlite has no public name
+        # for running a function there.
+        await self._conn._execute(_transact, self._conn._conn, _merge(changes))  # type: ignore[no-untyped-call]
+
+
+def _transact(conn: sqlite3.Connection, statements: Sequence[Statement]) -> None:
+    conn.execute("BEGIN IMMEDIATE")
+    try:
+        for one in statements:
+            conn.executemany(one.sql, one.rows)
+        conn.execute("COMMIT")
+    except sqlite3.Error:
+        if conn.in_transaction:
+            conn.execute("ROLLBACK")
+        raise
 
 
 def _merge(changes: Iterable[tuple[Statement, ...]]) -> list[Statement]:

@@ -115,6 +115,15 @@ def test_a_bomb_is_stopped_in_time(database: Path, what: str) -> None:
     assert "--timeout" in result.stderr
 
 
+def test_a_step_that_cannot_be_stopped_ends_with_the_process(database: Path, hfmap: Run) -> None:
+    # Each of two million places is compared with a million characters: hours, in one step of SQLite's.
+    needle = "printf('%.*c', 1000000, 'a') || 'b'"
+    done = hfmap("sql", f"SELECT instr(printf('%.*c', 3000000, 'a'), {needle})", "--timeout", "0.1")
+    assert done.returncode == 1
+    assert "longer than 0.1 s" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -129,7 +138,10 @@ def test_what_would_eat_memory_is_refused(database: Path, statement: str) -> Non
     assert "SQLite refuses" in result.stderr
 
 
-@pytest.mark.parametrize("statement", ["selec 1", "SELECT nothing FROM datasets", "", "   ", ";", "SELECT '", "\ud800"])
+@pytest.mark.parametrize(
+    "statement",
+    ["selec 1", "SELECT nothing FROM datasets", "", "   ", ";", "SELECT '", "\ud800", "SELECT json('{')", "SELECT ?"],
+)
 def test_a_wrong_query_is_a_sentence_and_a_next_step(database: Path, statement: str) -> None:
     result = sql(statement)
     assert result.exit_code == 2, result.output

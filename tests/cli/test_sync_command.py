@@ -145,6 +145,15 @@ def test_a_source_that_is_not_there_is_a_usage_error(run_is: Install, source: st
     assert seen == []
 
 
+def test_a_file_of_another_kind_is_a_usage_error(run_is: Install, tmp_path: Path) -> None:
+    seen = run_is(finish)
+    (tmp_path / "cards.csv").write_text("id,card")
+    result = call("sync", "--source", str(tmp_path / "cards.csv"))
+    assert result.exit_code == 2
+    assert "does not read" in result.stderr
+    assert seen == []
+
+
 def test_a_wrong_setting_ends_before_anything_is_done(run_is: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = run_is(finish)
     monkeypatch.setenv("HFMAP_BUDGET", "lots")

@@ -48,6 +48,23 @@ def test_front_matter_of_every_kind(front: str, status: str) -> None:
     metadata(Entry("a/b"), card.front_matter)
 
 
+@pytest.mark.parametrize("opening", ["[", "{", "{a: ", "[a, ", "\n- - - - - ", "? "])
+def test_front_matter_without_a_bottom(opening: str) -> None:
+    # The YAML readers follow nesting down the C stack, and the process ends where that does.
+    card = parse_card(f"---\nlanguage:\n {opening * 100_000}en\n---\n{BODY}".encode())
+    assert card.status == "invalid"
+    assert card.body == BODY.strip()
+
+
+def test_front_matter_that_grows() -> None:
+    # "Billion laughs": each name stands for ten of the one before.
+    laughs = "a0: &a0 [ha]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 40))
+    card = parse_card(f"---\n{laughs}language: *a39\ntags: {{x: *a38}}\n---\n{BODY}".encode())
+    assert card.status == "ok"
+    assert card.declared == {}
+    assert len(card.tags) == 0
+
+
 def test_yaml_words_stay_words() -> None:
     card = parse_card(f"---\nlanguage: no\nsize_categories: 12\npretty_name: 2024-01-01\n---\n{BODY}".encode())
     found = metadata(Entry("a/b"), card.front_matter)
