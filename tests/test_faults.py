@@ -146,6 +146,21 @@ def test_money_gone(run_hfmap: Run, rows: Rows) -> None:
         whole(services, rows, 60)
 
 
+def test_a_hub_token_that_is_refused_in_mid_run(run_hfmap: Run, rows: Rows) -> None:
+    """Refusals of the token are not the state of the cards: taken for gated, they would be left alone for good."""
+    with Services(generated_cards(60), token="hf_token_of_a_test", latency_scale=0.02) as services:
+        services.hub.faults.next("401", 1000, of="redirect", matches=lambda _kind, _key: services.count("card") >= 20)
+        done = run_hfmap("sync", "--no-map", env=services.env, code=5)
+        assert "refuses the token in HF_TOKEN" in done.stderr
+        assert services.count("card", "redirect") <= 2 * (20 + 8) + 8
+        kept = dict(rows("SELECT card_status, count(*) FROM dataset GROUP BY 1"))
+        assert set(kept) == {"ok", "pending"}
+        assert rows("SELECT count(*) FROM todo") == rows("SELECT count(*) FROM failure") == [(0,)]
+        services.clear_faults()
+        run_hfmap("sync", "--no-map", env=services.env)
+        whole(services, rows, 60)
+
+
 def test_a_wait_of_hours_is_not_waited_for(run_hfmap: Run, rows: Rows) -> None:
     with Services(generated_cards(30)) as services:
         later = format_datetime(datetime.now(UTC) + timedelta(hours=6), usegmt=True)

@@ -216,8 +216,8 @@ def _count(result: SyncResult, tally: Tally) -> None:
     for stage in result.stages:
         numbers = {"done": stage.done, "failed": stage.failed, "left": stage.left}
         tally.counts |= {f"{stage.stage}_{name}": count for name, count in numbers.items() if count}
-    fatal = [stage.fatal for stage in result.stages if stage.fatal is not None]
-    codes = {error.exit_code for error in fatal}
+    fatal = (result.cards_fatal, *(stage.fatal for stage in result.stages))
+    codes = {error.exit_code for error in fatal if error is not None}
     failed = (
         result.counts["cards_failed"]
         + result.counts["cards_left"]

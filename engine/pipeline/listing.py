@@ -53,6 +53,7 @@ class Listing:
                 )
                 for c in candidates
             ]
+            self._context.newborn.update(c.entry.created_at for c in candidates if c.is_new and c.entry.created_at)
             await self._context.writer.write(listed(rows), described(descriptions))
             for row in rows:
                 self._context.bus(ItemDone("list", row.repo_id))

@@ -73,12 +73,17 @@ class Plan:
 
 @dataclass(slots=True)
 class SyncResult:
-    """How a sync ended. `stages` holds what each was due, did and left; `error` is why listing stopped, if it did."""
+    """How a sync ended.
+
+    `stages` holds what each was due, did and left; `error` is why listing stopped, `cards_fatal` why asking for cards
+    did, if they did.
+    """
 
     counts: Counter[str]
     stages: list[StageState]
     usd: float = 0.0
     error: HfmapError | None = None
+    cards_fatal: HfmapError | None = None
     stopped: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -146,6 +151,7 @@ class Sync:
                     membership=Membership(plan.target),
                 )
                 await self._flow(intake, result)
+                result.cards_fatal = caller.breaker.fatal
                 await writer.write(*result_changes(plan.run_id))
             finally:
                 writer.close()

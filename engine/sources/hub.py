@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -14,8 +14,8 @@ import anyio.to_thread
 import httpx
 
 from engine.errors import KeyRefusedError, SourceError, TransientError
-from engine.retry_after import retry_after
 from engine.sources.base import MAX_CARD_BYTES, Entry, Fetched
+from engine.sources.patience import hub_wish
 from engine.store.clock import iso_utc
 
 EXPAND = (
@@ -113,14 +113,19 @@ class HubListing:
 
     def _http_error(self, status: int) -> SourceError | KeyRefusedError:
         if status in (401, 403):
-            return KeyRefusedError(
-                f"The Hub at {_shown(self._endpoint)} refuses the token in HF_TOKEN (HTTP {status}).",
-                hint="Set a valid token, or unset HF_TOKEN: public datasets need none.",
-            )
+            return token_refused(self._endpoint, status)
         return SourceError(
             f"The Hub at {_shown(self._endpoint)} answered the listing with HTTP {status}.",
             hint="Run the same command again later; what is stored is kept.",
         )
+
+
+def token_refused(endpoint: str, status: int) -> KeyRefusedError:
+    """Make the error of a token that the Hub does not accept."""
+    return KeyRefusedError(
+        f"The Hub at {_shown(endpoint)} refuses the token in HF_TOKEN (HTTP {status}).",
+        hint="Set a valid token, or unset HF_TOKEN: public datasets need none.",
+    )
 
 
 def to_entry(info: Any, endpoint: str) -> Entry:
@@ -183,6 +188,7 @@ class HubCards:
         headers = {"User-Agent": "hfmap", "Accept-Encoding": "gzip, deflate"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
+        self._token = token
         self._endpoint = endpoint
         self._timeout = timeout or CARD_SECONDS
         self._client = httpx.AsyncClient(
@@ -220,10 +226,16 @@ class HubCards:
         if status == 429 or status >= 500:
             raise TransientError(
                 f"the Hub answered HTTP {status}",
-                retry_after=_wish(response.headers),
+                retry_after=hub_wish(response.headers),
                 limited=status == 429,
             )
-        return _refusal(status, response.headers.get("X-Error-Code", ""))
+        if response.url.netloc != httpx.URL(self._endpoint).netloc:
+            raise TransientError(f"{response.url.host}, where the Hub keeps the card, answered HTTP {status}")
+        code = response.headers.get("X-Error-Code", "")
+        if status == 401 and not code and self._token:
+            # Taken for the repository's state, it would close every card for good.
+            raise token_refused(self._endpoint, status)
+        return _refusal(status, code, response.headers.get("X-Error-Message", ""))
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -245,8 +257,12 @@ async def _body(response: httpx.Response) -> bytes:
     return bytes(raw)
 
 
-def _refusal(status: int, code: str) -> Fetched:
-    """Say why there is no card. The Hub names the reason in X-Error-Code."""
+_DISABLED = "Access to this resource is disabled"
+"""What the Hub says of repositories that it has taken down, without a code; huggingface_hub goes by these words too."""
+
+
+def _refusal(status: int, code: str, message: str) -> Fetched:
+    """Say why there is no card. The Hub names the reason in X-Error-Code, or in X-Error-Message alone."""
     if code == "GatedRepo":
         return Fetched("gated", reason="access must be asked for on the Hub")
     if code == "EntryNotFound":
@@ -256,7 +272,7 @@ def _refusal(status: int, code: str) -> Fetched:
     if code == "RepoNotFound":
         # The Hub does not tell a stranger whether a repository is private or gone.
         return Fetched("missing", reason="the repository is gone or private", gone=True)
-    if code == "DisabledRepo":
+    if code == "DisabledRepo" or message.startswith(_DISABLED):
         return Fetched("disabled", reason="the Hub has disabled the repository")
     if status in (401, 403):
         return Fetched("gated", reason=f"the Hub answered HTTP {status}")
@@ -275,17 +291,6 @@ def _moved(entry: Entry, response: httpx.Response) -> str | None:
             if moved and moved != entry.repo_id:
                 return moved
     return None
-
-
-def _wish(headers: Mapping[str, str]) -> float | None:
-    """Read how long the Hub wants us to wait: Retry-After, else the reset time of its RateLimit header."""
-    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
-
-    asked = retry_after(headers)
-    if asked is not None:
-        return asked
-    info = parse_ratelimit_headers(headers)
-    return float(info.reset_in_seconds) if info is not None and info.remaining == 0 else None
 
 
 def _reason(error: Exception) -> str:
