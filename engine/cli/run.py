@@ -103,7 +103,7 @@ def _run(
     taxonomy: Taxonomy | None = None,
 ) -> int:
     tally = Tally(exit_code=EXIT_FAILED)
-    with writing(settings.db):
+    with writing(settings.db, f"hfmap {command}"):
         for version in prepare(settings.db):
             bus(Notice(f"{settings.db} was brought up to date from version {version}."))
         with open_passes(settings.db) as conn:
