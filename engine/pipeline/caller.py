@@ -22,7 +22,11 @@ from engine.pipeline.pacing import Pacer
 T = TypeVar("T")
 
 ATTEMPTS = 8
-"""Tries of one call, the first included. Under a hard rate limit 2 retries lost a tenth of all calls, 8 none."""
+"""Tries of one call that may fail, not counting those that were refused as too many."""
+
+MOST_ATTEMPTS = 24
+"""Tries of one call in all. A refusal as too many is no fault of the call: where a fifth of all requests are refused by
+chance, and a tenth fail, 8 tries of every kind lost 3 of 1,000 cards."""
 
 LONGEST_RETRY_AFTER = 310.0
 """Seconds. The Hub's quotas are counted in windows of 5 minutes; who is told to wait longer had better come back."""
@@ -34,13 +38,19 @@ BREAKER_FAILURES = 24
 
 
 class Breaker:
-    """Opens after too many failures in a row. Rate limits do not count: a service that refuses is alive."""
+    """Opens after too many failures in a row.
+
+    Rate limits do not count, for a service that refuses is alive, unless it lets nothing through for longer than any
+    quota lasts that is counted in minutes.
+    """
 
     def __init__(self, name: str, failures: int = BREAKER_FAILURES) -> None:
         self._name = name
         self._failures = failures
         self._in_a_row = 0
         self._rejected_in_a_row = 0
+        self._limited_in_a_row = 0
+        self._limited_since = 0.0
         self._opened = anyio.Event()
         self.fatal: HfmapError | None = None
         """What made calling pointless, if anything."""
@@ -57,7 +67,7 @@ class Breaker:
 
     def succeeded(self) -> None:
         """Count a good answer."""
-        self._in_a_row = self._rejected_in_a_row = 0
+        self._in_a_row = self._rejected_in_a_row = self._limited_in_a_row = 0
 
     def failed(self, error: HfmapError) -> None:
         """Count a failure; one that concerns every call opens the breaker at once."""
@@ -68,7 +78,9 @@ class Breaker:
         elif isinstance(error, TransientError):
             if error.retry_after is not None and error.retry_after > LONGEST_RETRY_AFTER:
                 self._down(f"{self._name} asks to be left alone for {error.retry_after / 60:,.0f} minutes.")
-            elif not error.limited:
+            elif error.limited:
+                self._limited(anyio.current_time(), error)
+            else:
                 self._in_a_row += 1
                 if self._in_a_row >= self._failures:
                     calls = f"{self._in_a_row} calls in a row failed"
@@ -78,6 +90,15 @@ class Breaker:
             self._rejected_in_a_row += 1
             if self._rejected_in_a_row >= BREAKER_FAILURES:
                 self._down(f"{self._name} refuses every request, the last one because {error}.")
+
+    def _limited(self, now: float, error: TransientError) -> None:
+        if not self._limited_in_a_row:
+            self._limited_since = now
+        self._limited_in_a_row += 1
+        lasted = now - self._limited_since
+        if lasted > LONGEST_RETRY_AFTER and self._limited_in_a_row > ATTEMPTS:
+            minutes = f"{lasted / 60:,.0f} minutes"
+            self._down(f"{self._name} has let no call through for {minutes}, the last one because {error}.")
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, but no longer than calling makes sense."""
@@ -113,7 +134,7 @@ class Caller:
             KeyRefusedError, QuotaError, ServiceDownError: there is no point in calling this service in this run.
             HfmapError: `ask` failed for good, or too often; a ProviderError's `attempts` says how often.
         """
-        attempts = 0
+        attempts = faults = 0
 
         def before_sleep(state: tenacity.RetryCallState) -> None:
             error = state.outcome.exception() if state.outcome else None
@@ -122,7 +143,7 @@ class Caller:
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(self._worth_retrying),
-            stop=tenacity.stop_after_attempt(ATTEMPTS),
+            stop=lambda _: faults >= ATTEMPTS or attempts >= MOST_ATTEMPTS,
             wait=_wait,
             before_sleep=before_sleep,
             sleep=self.breaker.sleep,
@@ -132,7 +153,11 @@ class Caller:
             async for attempt in retrying:
                 with attempt:
                     attempts += 1
-                    answer = await self._once(ask, keep)
+                    try:
+                        answer = await self._once(ask, keep)
+                    except TransientError as error:
+                        faults += not error.limited
+                        raise
         except ProviderError as error:
             fatal = self.breaker.fatal
             if isinstance(error, TransientError) and fatal is not None:
@@ -147,19 +172,22 @@ class Caller:
 
     def release(self) -> None:
         """Give up the place that the present task has kept, if it has."""
-        task = anyio.get_current_task().id
-        if task in self._kept:
-            self._kept.remove(task)
+        if self._keeps():
+            self._kept.remove(anyio.get_current_task().id)
             self._at_once.release()
+
+    def _keeps(self) -> bool:
+        return anyio.get_current_task().id in self._kept
 
     async def _once(self, ask: Callable[[], Awaitable[T]], keep: bool) -> T:
         while True:
-            # Waiting for the pace comes first: a caller that waits must not hold one of the places.
-            self.release()
             unpaced = self._pacer.rate is None
-            await self._pacer.wait()
-            await self._at_once.acquire()
-            self._kept.add(anyio.get_current_task().id)
+            if not (unpaced and self._keeps()):
+                # Waiting for the pace comes first: a caller that waits must not hold one of the places.
+                self.release()
+                await self._pacer.wait()
+                await self._at_once.acquire()
+                self._kept.add(anyio.get_current_task().id)
             good = False
             try:
                 if unpaced and self._pacer.rate is not None:

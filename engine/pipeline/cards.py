@@ -36,6 +36,9 @@ from engine.store.writer import Statement
 WORKERS = 8
 """Cards asked for at once."""
 
+TASKS = 4 * WORKERS
+"""Tasks that ask for cards: while some wait to try again, others take their places."""
+
 
 @dataclass(slots=True)
 class Intake:
@@ -59,7 +62,7 @@ class Intake:
         send, receive = anyio.create_memory_object_stream[Candidate](100)
         try:
             async with anyio.create_task_group() as tasks:
-                for _ in range(WORKERS):
+                for _ in range(TASKS):
                     tasks.start_soon(self._worker, receive.clone())
                 receive.close()
                 async with send:
@@ -117,7 +120,16 @@ class Intake:
         return [candidate]
 
     async def _card(self, candidate: Candidate) -> bool:
-        """Get and store one card; tell whether its entry keeps its place."""
+        """Get and store one card; tell whether its entry keeps its place.
+
+        Its place among the requests is taken until it is stored: a process that dies loses no more cards than that.
+        """
+        try:
+            return await self._get(candidate)
+        finally:
+            self.context.caller.release()
+
+    async def _get(self, candidate: Candidate) -> bool:
         entry, known = candidate.entry, candidate.known
         try:
             fetched = await self._fetch(candidate)
@@ -149,7 +161,7 @@ class Intake:
         fetcher = self.context.fetcher
         has_card = known is not None and known.input_hash is not None and not self.refresh
         etag = known.card_etag if known is not None and has_card else None
-        fetched, _ = await self.context.caller.call("card", lambda: fetcher.fetch(entry, etag))
+        fetched, _ = await self.context.caller.call("card", lambda: fetcher.fetch(entry, etag), keep=True)
         return fetched
 
     async def _store(self, candidate: Candidate, card: Card, etag: str | None) -> bool:

@@ -50,6 +50,9 @@ from taxonomy.model import Taxonomy
 MODEL_CALLS = 12
 """Calls to the language model at once, extraction and summaries together."""
 
+MODEL_TASKS = 2 * MODEL_CALLS
+"""Tasks of each stage that call it: while some wait to try again, others take their places."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -204,7 +207,7 @@ class Sync:
         batches = batches_of(plan.completer)
         for enricher in self._enrichers:
             state = StageState(enricher.spec.stage, enricher.spec, spec_ids[enricher.spec.stage])
-            workers = MODEL_CALLS if plan.completer is not None else 1
+            workers = MODEL_TASKS if plan.completer is not None else 1
             if isinstance(enricher, (ModelExtractor, ModelSummarizer)) and batches is not None:
                 stages[state.stage] = BatchStage(
                     state, context, completing, enricher, workers, batches=batches, reader=reader, sending=plan.batch

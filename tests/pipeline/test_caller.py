@@ -15,7 +15,7 @@ from engine.errors import (
     TransientError,
 )
 from engine.events import Bus, CallRetried
-from engine.pipeline.caller import ATTEMPTS, BREAKER_FAILURES, LONGEST_RETRY_AFTER, Caller
+from engine.pipeline.caller import ATTEMPTS, BREAKER_FAILURES, LONGEST_RETRY_AFTER, MOST_ATTEMPTS, Caller
 
 pytestmark = pytest.mark.anyio
 
@@ -166,11 +166,37 @@ async def test_some_refused_texts_among_good_ones_are_no_reason_to_stop() -> Non
     assert caller.breaker.fatal is None
 
 
-async def test_rate_limits_never_open_the_breaker() -> None:
-    breaker = caller_for().breaker
+async def test_rate_limits_open_the_breaker_only_where_nothing_gets_through_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    breaker, now = caller_for().breaker, 1000.0
+    monkeypatch.setattr(anyio, "current_time", lambda: now)
+    for _ in range(1000):
+        breaker.failed(soon(limited=True))
+    now += LONGEST_RETRY_AFTER
+    breaker.failed(soon(limited=True))
+    breaker.check()
+    breaker.succeeded()
+    now += 10 * LONGEST_RETRY_AFTER
     for _ in range(1000):
         breaker.failed(soon(limited=True))
     breaker.check()
+    now += LONGEST_RETRY_AFTER + 1
+    breaker.failed(soon(limited=True))
+    with pytest.raises(ServiceDownError, match="let no call through for 5 minutes"):
+        breaker.check()
+
+
+async def test_refusals_as_too_many_are_not_held_against_a_call() -> None:
+    caller = caller_for()
+    refused = [soon(limited=True)] * (MOST_ATTEMPTS - ATTEMPTS)
+    assert await caller.call("extract", Script(*refused, *([soon()] * (ATTEMPTS - 1)))) == ("yes", MOST_ATTEMPTS)
+    with pytest.raises(TransientError) as caught:
+        await caller.call("extract", Script(*([soon(limited=True)] * MOST_ATTEMPTS)))
+    assert caught.value.attempts == MOST_ATTEMPTS
+    with pytest.raises(TransientError) as caught:
+        await caller.call("extract", Script(soon(limited=True), *([soon()] * ATTEMPTS)))
+    assert caught.value.attempts == ATTEMPTS + 1
 
 
 async def test_no_more_calls_at_once_than_places_and_a_cancelled_call_frees_its_own() -> None:
