@@ -38,11 +38,7 @@ def test_everything_goes_wrong_now_and_then(run_hfmap: Run, rows: Rows) -> None:
         for service in services.all:
             # With back-off alone the run would spend minutes asleep.
             service.faults.set(rate_429=0.2, rate_5xx=0.05, rate_reset=0.03, rate_hang=0.01, seed=5, retry_after=0.05)
-        done = run_hfmap("sync", "--no-map", env=services.env | QUICK | {"HFMAP_TARGET": str(cards)}, code=None)
-        if done.returncode:
-            # A call that met a fault eight times in a row; the next run mends it.
-            assert done.returncode == 3, done.stderr
-            run_hfmap("sync", "--no-map", env=services.env | QUICK | {"HFMAP_TARGET": str(cards)})
+        run_hfmap("sync", "--no-map", env=services.env | QUICK | {"HFMAP_TARGET": str(cards)})
         whole(services, rows, cards)
         faults = services.stats()["faults"]
         assert {kind.split()[1] for kind in faults} >= {"429", "reset", "hang"}

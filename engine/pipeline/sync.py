@@ -1,6 +1,6 @@
 """The picture of a sync, as code: list, download and store cards, and enrich those on the map as they come.
 
-source ──▶ Intake (8 workers) ──▶ store ──▶ admit ──┬─▶ embed      (batches, one at a time)
+source ──▶ Intake (8 at once) ──▶ store ──▶ admit ──┬─▶ embed      (batches, one at a time)
                                                     ├─▶ extract    ┐ one limit for both
                                                     └─▶ summarize  ┘
 """

@@ -149,7 +149,10 @@ def completion(message: Any) -> Completion:
 
 def _status_error(error: Any, model: str, key: str) -> ProviderError:
     status: int = error.status_code
-    text = safe(error.message, key)
+    # The service's own words, where it is the service that answers; the library's message holds the whole body.
+    told = error.body.get("error") if isinstance(error.body, dict) else None
+    words = told.get("message") if isinstance(told, dict) else None
+    text = safe(words if isinstance(words, str) else error.message, key)
     if status in (401, 403):
         return KeyRefusedError(
             f"Anthropic refuses the key in ANTHROPIC_API_KEY (HTTP {status}).",
