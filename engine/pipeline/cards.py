@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import anyio
@@ -36,7 +37,7 @@ from engine.store.writer import Statement
 WORKERS = 8
 """Cards asked for at once."""
 
-TASKS = 4 * WORKERS
+TASKS = 8 * WORKERS
 """Tasks that ask for cards: while some wait to try again, others take their places."""
 
 
@@ -65,8 +66,10 @@ class Intake:
                 for _ in range(TASKS):
                     tasks.start_soon(self._worker, receive.clone())
                 receive.close()
-                async with send:
-                    async for candidates in Listing(self.source, self.context).candidates(limit):
+                listing = Listing(self.source, self.context).candidates(limit)
+                # Closed here, in this task, whatever happens: what else closes it does so in another one.
+                async with send, aclosing(listing):
+                    async for candidates in listing:
                         for candidate in await self._settle_known(candidates):
                             await send.send(candidate)
         finally:

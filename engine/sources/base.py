@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -45,7 +45,7 @@ class Source(Protocol):
 
     name: str
 
-    def chunks(self, limit: int) -> AsyncIterator[Sequence[Entry]]:
+    def chunks(self, limit: int) -> AsyncGenerator[Sequence[Entry]]:
         """Yield the first `limit` datasets in rank order, some at a time.
 
         Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -38,7 +38,7 @@ class FileSource:
         self._endpoint = endpoint
         self._rank = rank
 
-    async def chunks(self, limit: int) -> AsyncIterator[Sequence[Entry]]:
+    async def chunks(self, limit: int) -> AsyncGenerator[Sequence[Entry]]:
         """Yield the entries in rank order."""
         entries = await anyio.to_thread.run_sync(self._entries)
         ranked = iter(sorted(entries, key=self._signal)[:limit])

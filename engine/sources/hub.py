@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -15,7 +15,7 @@ import httpx
 
 from engine.errors import KeyRefusedError, SourceError, TransientError
 from engine.sources.base import MAX_CARD_BYTES, Entry, Fetched
-from engine.sources.patience import hub_wish
+from engine.sources.patience import hub_wish, quota_renewed
 from engine.store.clock import iso_utc
 
 EXPAND = (
@@ -51,7 +51,7 @@ class HubListing:
         self._rank = rank
         self._timeout = timeout or PAGE_SECONDS
 
-    async def chunks(self, limit: int) -> AsyncIterator[Sequence[Entry]]:
+    async def chunks(self, limit: int) -> AsyncGenerator[Sequence[Entry]]:
         """Yield datasets in rank order; the library runs on a thread of its own."""
         send, receive = anyio.create_memory_object_stream[Sequence[Entry]](4)
         stop = threading.Event()
@@ -72,6 +72,9 @@ class HubListing:
             try:
                 async for chunk in receive:
                     yield chunk
+            except GeneratorExit:
+                # Ends here: the task group would wrap it, and what is wrapped ends no generator.
+                pass
             finally:
                 stop.set()
                 tasks.cancel_scope.cancel()
@@ -228,6 +231,7 @@ class HubCards:
                 f"the Hub answered HTTP {status}",
                 retry_after=hub_wish(response.headers),
                 limited=status == 429,
+                closed=status == 429 and quota_renewed(response.headers) is not None,
             )
         if response.url.netloc != httpx.URL(self._endpoint).netloc:
             raise TransientError(f"{response.url.host}, where the Hub keeps the card, answered HTTP {status}")
