@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from engine.text import sound
+
 MAX_CARD_BYTES = 2_000_000
 """Longer cards are cut here: the longest on the Hub are generated tables, not descriptions."""
 
@@ -33,6 +35,14 @@ class Entry:
     card_data: Mapping[str, Any] = field(default_factory=dict)
     url: str | None = None
     card: bytes | None = None
+
+    def __post_init__(self) -> None:
+        """Mend what cannot be stored."""
+        for name in ("repo_id", "author", "gated"):
+            text = getattr(self, name)
+            if text is not None:
+                object.__setattr__(self, name, sound(text))
+        object.__setattr__(self, "tags", tuple(map(sound, self.tags)))
 
     @property
     def name(self) -> str:

@@ -61,6 +61,7 @@ async def test_what_trying_again_cannot_mend_is_not_tried_again(error: ProviderE
     assert error.attempts == 1
 
 
+@pytest.mark.usefixtures("no_pauses")
 async def test_one_call_that_fails_for_good_is_not_a_service_that_is_down() -> None:
     for places in (1, 8, 12):
         caller = caller_for(places=places)
