@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,19 +11,12 @@ from engine.pipeline.unlisted import PROBES
 from tests.conftest import Run
 from tests.services import Services, generated_cards
 from tests.services.messages import Request, Response
-from tests.zygote import Zygote
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 Counts = tuple[int, int, int, int, str]
 CARDS = 40
 STATUS = "SELECT card_status, on_map, count(*) FROM dataset GROUP BY 1, 2 ORDER BY 1, 2"
 WHOLE = [("ok", 1, CARDS)]
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as process:
-        yield process
 
 
 @pytest.fixture
@@ -34,14 +26,13 @@ def services() -> Iterator[Services]:
 
 
 @pytest.fixture
-def sync(zygote: Zygote, services: Services, tmp_path: Path) -> Callable[..., Counts]:
-    """Run a sync and return how many cards were asked for and enriched."""
-    run: Run = zygote.runner(tmp_path)
+def sync(run_hfmap: Run, services: Services) -> Callable[..., Counts]:
+    """Run a sync and return how many cards were asked for and enriched, and what was said."""
 
     def sync(*flags: str, code: int = 0, target: int = CARDS, overshoot: int = 1000) -> Counts:
         services.reset_log()
         limits = {"HFMAP_TARGET": str(target), "HFMAP_OVERSHOOT": str(overshoot)}
-        done = run("sync", "--no-map", *flags, env=services.env | limits, code=code)
+        done = run_hfmap("sync", "--no-map", *flags, env=services.env | limits, code=code)
         asked = services.count("card")
         enriched = services.keys("embed").total(), services.count("extract"), services.count("summarize")
         return asked, *enriched, done.stderr
