@@ -73,6 +73,17 @@ def test_errors_that_repeat_the_key(run_hfmap: Run, services: Services, tmp_path
     search(tmp_path, services, *said)
 
 
+def test_answers_of_every_kind_that_repeat_the_key(run_hfmap: Run, services: Services, tmp_path: Path) -> None:
+    """What a service says of a request that it refuses is shown and stored; its key is cut out of it."""
+    for service in (services.cohere, services.anthropic):
+        service.error = partial(_telling, service.error, service.key or "")  # type: ignore[method-assign]
+        for kind in ("500", "html", "garbage", "reset", "400"):
+            service.faults.next(kind, message="No.")  # type: ignore[arg-type]
+    done = run_hfmap("--debug", "sync", "--no-map", env=services.env, code=3)
+    assert "HTTP 400: No. You sent ***" in done.stderr
+    search(tmp_path, services, done.stdout, done.stderr)
+
+
 def test_a_refused_hub_token(run_hfmap: Run, services: Services, tmp_path: Path) -> None:
     services.hub.faults.set(refuse_key=True)
     done = run_hfmap("sync", "--no-map", env=services.env, code=5)

@@ -117,13 +117,17 @@ def test_cards_of_every_kind_never_stop_a_run(run_hfmap: Run, rows: Rows) -> Non
     states = [
         DatasetState(id=name, card=card, likes=1000 - place) for place, (name, card) in enumerate(HOSTILE.items())
     ]
-    with Services([*states, *generated_cards(5)]) as services:
+    # The listing's JSON carries halves of characters.
+    halves = {"pretty_name": "A \ud83d B", "license": "\udfff", "language": ["\ud800"]}
+    listed = DatasetState("bad/halves", card=b"Birds. " * 60, tags=["license:x\ud800", "\ud800"], card_data=halves)
+    with Services([*states, listed, *generated_cards(5)]) as services:
         run_hfmap("sync", "--no-map", env=services.env)
         on_map = {row[0] for row in rows("SELECT repo_id FROM datasets WHERE on_map = 1")}
         assert {"bad/blank", "bad/empty", "bad/front-only"} & on_map == set()
         assert set(HOSTILE) - {"bad/blank", "bad/empty", "bad/front-only"} <= on_map
         assert services.count("extract") == services.count("summarize") == len(on_map)
         assert services.cohere.texts_embedded == len(on_map)
+    assert ("bad/halves", "A ? B") in rows("SELECT repo_id, pretty_name FROM datasets WHERE on_map")
     status = dict(rows("SELECT repo_id, front_matter FROM card"))
     assert status["bad/yaml"] == "invalid"
     assert status["bad/types"] == status["bad/bom"] == "ok"

@@ -103,7 +103,7 @@ def _run(
     taxonomy: Taxonomy | None = None,
 ) -> int:
     tally = Tally(exit_code=EXIT_FAILED)
-    with writing(settings.db):
+    with writing(settings.db, f"hfmap {command}"):
         for version in prepare(settings.db):
             bus(Notice(f"{settings.db} was brought up to date from version {version}."))
         with open_passes(settings.db) as conn:
@@ -216,8 +216,8 @@ def _count(result: SyncResult, tally: Tally) -> None:
     for stage in result.stages:
         numbers = {"done": stage.done, "failed": stage.failed, "left": stage.left}
         tally.counts |= {f"{stage.stage}_{name}": count for name, count in numbers.items() if count}
-    fatal = [stage.fatal for stage in result.stages if stage.fatal is not None]
-    codes = {error.exit_code for error in fatal}
+    fatal = (result.cards_fatal, *(stage.fatal for stage in result.stages))
+    codes = {error.exit_code for error in fatal if error is not None}
     failed = (
         result.counts["unreadable"]
         + result.counts["cards_failed"]

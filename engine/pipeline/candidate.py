@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.events import Bus
 from engine.pipeline.caller import Caller
@@ -26,10 +26,18 @@ class Candidate:
     known: Known | None
 
     @property
+    def is_new(self) -> bool:
+        """Whether the database knows no repository of this name, or another one."""
+        return self.known is None or self.known.created_at != self.entry.created_at
+
+    @property
     def settled(self) -> bool:
-        """Whether the card was asked for at the present commit of the repository."""
+        """Whether the card was asked for at the present commit of the repository, by the present rules of access."""
         known, entry = self.known, self.entry
         if known is None or known.card_status not in SETTLED or entry.card is not None:
+            return False
+        if (known.gated, known.private, known.disabled) != (entry.gated, entry.private, entry.disabled):
+            # Opening or closing a repository is no commit.
             return False
         if entry.sha is None:
             return entry.last_modified is not None and entry.last_modified == known.last_modified
@@ -48,3 +56,5 @@ class IntakeContext:
     counts: Counter[str]
     fetcher: CardFetcher | None
     caller: Caller
+    newborn: set[str] = field(default_factory=set)
+    """Days of creation of the repositories that the listing shows for the first time under their present name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import anyio
@@ -36,6 +37,9 @@ from engine.store.writer import Statement
 WORKERS = 8
 """Cards asked for at once."""
 
+TASKS = 8 * WORKERS
+"""Tasks that ask for cards: while some wait to try again, others take their places."""
+
 
 @dataclass(slots=True)
 class Intake:
@@ -59,11 +63,13 @@ class Intake:
         send, receive = anyio.create_memory_object_stream[Candidate](100)
         try:
             async with anyio.create_task_group() as tasks:
-                for _ in range(WORKERS):
+                for _ in range(TASKS):
                     tasks.start_soon(self._worker, receive.clone())
                 receive.close()
-                async with send:
-                    async for candidates in Listing(self.source, self.context).candidates(limit):
+                listing = Listing(self.source, self.context).candidates(limit)
+                # Closed here, in this task, whatever happens: what else closes it does so in another one.
+                async with send, aclosing(listing):
+                    async for candidates in listing:
                         for candidate in await self._settle_known(candidates):
                             await send.send(candidate)
         finally:
@@ -117,7 +123,16 @@ class Intake:
         return [candidate]
 
     async def _card(self, candidate: Candidate) -> bool:
-        """Get and store one card; tell whether its entry keeps its place."""
+        """Get and store one card; tell whether its entry keeps its place.
+
+        Its place among the requests is taken until it is stored: a process that dies loses no more cards than that.
+        """
+        try:
+            return await self._get(candidate)
+        finally:
+            self.context.caller.release()
+
+    async def _get(self, candidate: Candidate) -> bool:
         entry, known = candidate.entry, candidate.known
         try:
             fetched = await self._fetch(candidate)
@@ -149,7 +164,7 @@ class Intake:
         fetcher = self.context.fetcher
         has_card = known is not None and known.input_hash is not None and not self.refresh
         etag = known.card_etag if known is not None and has_card else None
-        fetched, _ = await self.context.caller.call("card", lambda: fetcher.fetch(entry, etag))
+        fetched, _ = await self.context.caller.call("card", lambda: fetcher.fetch(entry, etag), keep=True)
         return fetched
 
     async def _store(self, candidate: Candidate, card: Card, etag: str | None) -> bool:

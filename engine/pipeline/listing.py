@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from engine.errors import SourceError
 from engine.events import ItemDone, ItemFailed, StageClosed, StageGrew
@@ -21,42 +22,44 @@ class Listing:
         self._source = source
         self._context = context
 
-    async def candidates(self, limit: int) -> AsyncIterator[list[Candidate]]:
+    async def candidates(self, limit: int) -> AsyncGenerator[list[Candidate]]:
         """Yield the first `limit` entries in rank order, some at a time; they are stored when they are yielded.
 
         Raises:
             SourceError: the list cannot be read.
         """
         seen: set[str] = set()
-        async for chunk in self._source.chunks(limit):
-            # A page of the Hub's listing may repeat rows of the one before, when ranks shift between the two.
-            fresh = [entry for entry in chunk if entry.repo_id not in seen]
-            await self._follow_renames(fresh)
-            known = await self._context.reader.known([entry.repo_id for entry in fresh])
-            candidates = []
-            rows = []
-            for entry in fresh:
-                if entry.repo_id in seen:
-                    continue
-                seen.add(entry.repo_id)
-                before = known.get(entry.repo_id)
-                dataset_id = before.dataset_id if before else self._context.ids.next_dataset()
-                rows.append(self._row(entry, dataset_id, len(seen)))
-                candidates.append(Candidate(entry, dataset_id, before))
-                self._context.counts["listed"] += 1
-                self._context.counts["new"] += before is None
-            self._context.bus(StageGrew("list", len(rows)))
-            descriptions = [
-                (
-                    c.dataset_id,
-                    describe(c.entry, json.loads(c.known.declared) if c.known and c.known.declared else {}),
-                )
-                for c in candidates
-            ]
-            await self._context.writer.write(listed(rows), described(descriptions))
-            for row in rows:
-                self._context.bus(ItemDone("list", row.repo_id))
-            yield candidates
+        async with aclosing(self._source.chunks(limit)) as chunks:
+            async for chunk in chunks:
+                # A page of the Hub's listing may repeat rows of the one before, when ranks shift between the two.
+                fresh = [entry for entry in chunk if entry.repo_id not in seen]
+                await self._follow_renames(fresh)
+                known = await self._context.reader.known([entry.repo_id for entry in fresh])
+                candidates = []
+                rows = []
+                for entry in fresh:
+                    if entry.repo_id in seen:
+                        continue
+                    seen.add(entry.repo_id)
+                    before = known.get(entry.repo_id)
+                    dataset_id = before.dataset_id if before else self._context.ids.next_dataset()
+                    rows.append(self._row(entry, dataset_id, len(seen)))
+                    candidates.append(Candidate(entry, dataset_id, before))
+                    self._context.counts["listed"] += 1
+                    self._context.counts["new"] += before is None
+                self._context.bus(StageGrew("list", len(rows)))
+                descriptions = [
+                    (
+                        c.dataset_id,
+                        describe(c.entry, json.loads(c.known.declared) if c.known and c.known.declared else {}),
+                    )
+                    for c in candidates
+                ]
+                self._context.newborn.update(c.entry.created_at for c in candidates if c.is_new and c.entry.created_at)
+                await self._context.writer.write(listed(rows), described(descriptions))
+                for row in rows:
+                    self._context.bus(ItemDone("list", row.repo_id))
+                yield candidates
         self._report_unreadable()
         self._context.bus(StageClosed("list"))
         if not seen:

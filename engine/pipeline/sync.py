@@ -1,6 +1,6 @@
 """The picture of a sync, as code: list, download and store cards, and enrich those on the map as they come.
 
-source ──▶ Intake (8 workers) ──▶ store ──▶ admit ──┬─▶ embed      (batches, one at a time)
+source ──▶ Intake (8 at once) ──▶ store ──▶ admit ──┬─▶ embed      (batches, one at a time)
                                                     ├─▶ extract    ┐ one limit for both
                                                     └─▶ summarize  ┘
 """
@@ -50,6 +50,9 @@ from taxonomy.model import Taxonomy
 MODEL_CALLS = 12
 """Calls to the language model at once, extraction and summaries together."""
 
+MODEL_TASKS = 4 * MODEL_CALLS
+"""Tasks of each stage that call it: while some wait to try again, others take their places."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -73,12 +76,17 @@ class Plan:
 
 @dataclass(slots=True)
 class SyncResult:
-    """How a sync ended. `stages` holds what each was due, did and left; `error` is why listing stopped, if it did."""
+    """How a sync ended.
+
+    `stages` holds what each was due, did and left; `error` is why listing stopped, `cards_fatal` why asking for cards
+    did, if they did.
+    """
 
     counts: Counter[str]
     stages: list[StageState]
     usd: float = 0.0
     error: HfmapError | None = None
+    cards_fatal: HfmapError | None = None
     stopped: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -146,6 +154,7 @@ class Sync:
                     membership=Membership(plan.target),
                 )
                 await self._flow(intake, result)
+                result.cards_fatal = caller.breaker.fatal
                 await writer.write(*result_changes(plan.run_id))
             finally:
                 writer.close()
@@ -198,7 +207,7 @@ class Sync:
         batches = batches_of(plan.completer)
         for enricher in self._enrichers:
             state = StageState(enricher.spec.stage, enricher.spec, spec_ids[enricher.spec.stage])
-            workers = MODEL_CALLS if plan.completer is not None else 1
+            workers = MODEL_TASKS if plan.completer is not None else 1
             if isinstance(enricher, (ModelExtractor, ModelSummarizer)) and batches is not None:
                 stages[state.stage] = BatchStage(
                     state, context, completing, enricher, workers, batches=batches, reader=reader, sending=plan.batch

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import anyio
 
-from engine.errors import HfmapError
+from engine.errors import CONCERNS_ALL, HfmapError, SourceError
 from engine.events import ItemFailed
 from engine.pipeline.candidate import IntakeContext
 from engine.sources.base import Entry
@@ -15,32 +17,60 @@ MOST_DELETED = 100
 MOST_DELETED_SHARE = 0.1
 """More than so many, and than this share of the listing, do not vanish between two runs: they are asked for."""
 
+PROBES = 12
+"""Datasets asked for to find out whether a listing was complete."""
+
 
 class Aftermath:
     """Tells deleted and renamed datasets from those that have only fallen in rank."""
 
     def __init__(self, context: IntakeContext) -> None:
         self._context = context
+        self._known_gone = 0
 
     async def settle(self, *, limit: int) -> None:
         """Find out what became of the Hub's datasets that were ranked before and are not listed any more.
 
-        A listing that ended before its limit holds all there is, so they are deleted, unless they are so many that the
-        listing itself must be doubted. One that was cut at its limit does not tell; of those that were on the map and
-        ranked within it, each is asked for, to tell a deleted or renamed one from a fallen one.
+        A listing that ended before its limit holds all there is, so they are deleted, but for those that may have been
+        renamed: a new name of the same day of creation was listed. So many that the listing itself must be doubted are
+        asked for. One that was cut at its limit does not tell; of those that were on the map and ranked within it, each
+        is asked for, to tell a deleted or renamed one from a fallen one.
+
+        Raises:
+            SourceError: the listing broke off without saying so.
         """
         context = self._context
         if context.fetcher is None:
             return
         listed = context.counts["listed"]
         gone = await context.reader.unlisted(context.run_id)
-        if listed < limit and len(gone) <= max(MOST_DELETED, MOST_DELETED_SHARE * listed):
-            await self._mark_deleted([row.dataset_id for row in gone], "the repository is not listed any more")
+        if listed >= limit:
+            await self._ask_all([row for row in gone if row.on_map and row.rank <= listed])
             return
+        probes = [row for row in gone if row.on_map and row.rank > listed][:PROBES]
+        await self._ask_all(probes)
+        if 2 * self._known_gone < len(probes):
+            # Taken at its word, it would clear the map of all that was ranked below its end.
+            raise SourceError(
+                f"The listing of the Hub broke off after {listed:,} datasets: what was ranked below is not gone.",
+                hint="Run the same command again later; the map stays as it is.",
+            )
+        asked = {row.dataset_id for row in probes}
+        rest = [row for row in gone if row.dataset_id not in asked]
+        if len(rest) > max(MOST_DELETED, MOST_DELETED_SHARE * listed):
+            await self._ask_all([row for row in rest if row.on_map])
+            return
+        perhaps_renamed = [row for row in rest if row.on_map and row.created_at in context.newborn]
+        await self._ask_all(perhaps_renamed)
+        asked |= {row.dataset_id for row in perhaps_renamed}
+        await self._mark_deleted(
+            [row.dataset_id for row in rest if row.dataset_id not in asked], "the repository is not listed any more"
+        )
+
+    async def _ask_all(self, rows: Sequence[Unlisted]) -> None:
         async with anyio.create_task_group() as tasks:
-            for row in gone:
-                if row.on_map and (row.rank <= listed or listed < limit):
-                    tasks.start_soon(self._ask, row)
+            for row in rows:
+                tasks.start_soon(self._ask, row)
 
     async def _ask(self, row: Unlisted) -> None:
         fetcher = self._context.fetcher
@@ -49,12 +79,16 @@ class Aftermath:
         entry = Entry(row.repo_id)
         try:
             fetched, _ = await self._context.caller.call("card", lambda: fetcher.fetch(entry, row.card_etag))
+        except CONCERNS_ALL:
+            return
         except HfmapError as error:
             self._context.bus(ItemFailed("card", row.repo_id, str(error), 1, permanent=False))
             return
         if fetched.moved_to is not None:
+            self._known_gone += 1
             await self._follow_move(row, fetched.moved_to)
         elif fetched.status == "missing" and fetched.gone:
+            self._known_gone += 1
             await self._mark_deleted([row.dataset_id], fetched.reason or "the repository is gone")
 
     async def _follow_move(self, row: Unlisted, new_id: str) -> None:

@@ -17,6 +17,7 @@ from engine.errors import (
 )
 from engine.providers.base import Completion, Prompt
 from engine.providers.http import UnansweredError, retry_after, safe, short, whole, within
+from engine.text import sound
 from engine.usage import Usage
 
 EXTRACTION_MODEL = "claude-haiku-4-5-20251001"
@@ -141,7 +142,7 @@ def completion(message: Any) -> Completion:
     if stop == "refusal":
         raise RefusedError("the model declined to answer", usage=usage)
     texts = (getattr(block, "text", None) for block in content if getattr(block, "type", None) == "text")
-    text = "".join(part for part in texts if isinstance(part, str))
+    text = sound("".join(part for part in texts if isinstance(part, str)))
     if not text.strip():
         raise BadAnswerError("the model's answer is empty", usage=usage)
     return Completion(text, "length" if stop == "max_tokens" else "end", usage)
@@ -149,7 +150,10 @@ def completion(message: Any) -> Completion:
 
 def _status_error(error: Any, model: str, key: str) -> ProviderError:
     status: int = error.status_code
-    text = safe(error.message, key)
+    # The service's own words, where it is the service that answers; the library's message holds the whole body.
+    told = error.body.get("error") if isinstance(error.body, dict) else None
+    words = told.get("message") if isinstance(told, dict) else None
+    text = safe(words if isinstance(words, str) else error.message, key)
     if status in (401, 403):
         return KeyRefusedError(
             f"Anthropic refuses the key in ANTHROPIC_API_KEY (HTTP {status}).",

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from engine.errors import KeyRefusedError, ProviderError, QuotaError, ServiceDownError, TransientError
 from engine.providers.base import Embedded
 from engine.providers.http import UnansweredError, retry_after, safe, short, whole, within
+from engine.providers.vectors import as_float32
 from engine.usage import Usage
 from taxonomy.rules import CardInput
 
@@ -125,8 +126,7 @@ class _VectorClient(httpx.AsyncClient):
 def _vectors(rows: object, count: int) -> NDArray[np.float32]:
     """Check what came back; a wrong shape is a fault of the service, which trying again may mend."""
     try:
-        with np.errstate(over="ignore"):
-            vectors = np.asarray(rows, dtype=np.float32)
+        vectors = as_float32(rows)
     except (TypeError, ValueError, OverflowError) as error:
         raise TransientError("Cohere's answer holds no vectors") from error
     if vectors.shape != (count, DIMENSIONS):

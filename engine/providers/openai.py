@@ -14,6 +14,8 @@ from engine.providers.base import Completion, Embedded, Prompt
 from engine.providers.http import whole
 from engine.providers.openai_server import OpenAIServer
 from engine.providers.static import MAX_CHARS, embedding_text
+from engine.providers.vectors import as_float32
+from engine.text import sound
 from engine.usage import Usage
 from taxonomy.rules import CardInput
 
@@ -111,7 +113,7 @@ def _completion(answer: Any) -> Completion:
     if stop == "content_filter" or getattr(message, "refusal", None):
         raise RefusedError("the model declined to answer", usage=usage)
     content = getattr(message, "content", None)
-    text = _without_thinking(content) if isinstance(content, str) else ""
+    text = _without_thinking(sound(content)) if isinstance(content, str) else ""
     if not text.strip():
         raise BadAnswerError("the model's answer is empty", usage=usage)
     return Completion(text, "length" if stop == "length" else "end", usage)
@@ -206,8 +208,7 @@ def _vectors(answer: object, count: int) -> NDArray[np.float32]:
             raise TransientError("the server's vectors cannot be told apart: their numbers are wrong")
         data = sorted(data, key=lambda row: row["index"])
     try:
-        with np.errstate(over="ignore"):
-            vectors = np.asarray([row.get("embedding") for row in data], dtype=np.float32)
+        vectors = as_float32([row.get("embedding") for row in data])
     except (TypeError, ValueError, OverflowError) as error:
         raise TransientError("the server's answer holds no vectors") from error
     if vectors.ndim != 2 or not vectors.shape[1]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from engine.text import sound
 
 MAX_CARD_BYTES = 2_000_000
 """Longer cards are cut here: the longest on the Hub are generated tables, not descriptions."""
@@ -34,6 +36,14 @@ class Entry:
     url: str | None = None
     card: bytes | None = None
 
+    def __post_init__(self) -> None:
+        """Mend what cannot be stored."""
+        for name in ("repo_id", "author", "gated"):
+            text = getattr(self, name)
+            if text is not None:
+                object.__setattr__(self, name, sound(text))
+        object.__setattr__(self, "tags", tuple(map(sound, self.tags)))
+
     @property
     def name(self) -> str:
         """The id without its author."""
@@ -57,7 +67,7 @@ class Source(Protocol):
     def unreadable(self) -> Sequence[Unreadable]:
         """What was left out of the list; complete once the list has been read."""
 
-    def chunks(self, limit: int) -> AsyncIterator[Sequence[Entry]]:
+    def chunks(self, limit: int) -> AsyncGenerator[Sequence[Entry]]:
         """Yield the first `limit` datasets in rank order, some at a time.
 
         Raises:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import yaml
 
 from engine.sources.base import MAX_CARD_BYTES, Entry
+from engine.text import sound
 from taxonomy.cardtext import split_front_matter
 
 SHORTEST_BODY = 200
@@ -170,7 +171,7 @@ def _texts(value: object) -> tuple[str, ...]:
         values = (str(value),)
     else:
         values = ()
-    kept = (" ".join(v.split())[:300] for v in values if isinstance(v, str))
+    kept = (sound(" ".join(v.split())[:300]) for v in values if isinstance(v, str))
     return tuple(dict.fromkeys(v for v in kept if v))[:MAX_VALUES]
 
 

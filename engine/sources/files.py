@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from itertools import islice
 from pathlib import Path
@@ -42,7 +42,7 @@ class FileSource:
         self._endpoint = endpoint
         self._rank = rank
 
-    async def chunks(self, limit: int) -> AsyncIterator[Sequence[Entry]]:
+    async def chunks(self, limit: int) -> AsyncGenerator[Sequence[Entry]]:
         """Yield the entries in rank order.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -14,8 +14,8 @@ import anyio.to_thread
 import httpx
 
 from engine.errors import KeyRefusedError, SourceError, TransientError
-from engine.retry_after import retry_after
 from engine.sources.base import MAX_CARD_BYTES, Entry, Fetched
+from engine.sources.patience import hub_wish, quota_renewed
 from engine.store.clock import iso_utc
 
 EXPAND = (
@@ -52,7 +52,7 @@ class HubListing:
         self._rank = rank
         self._timeout = timeout or PAGE_SECONDS
 
-    async def chunks(self, limit: int) -> AsyncIterator[Sequence[Entry]]:
+    async def chunks(self, limit: int) -> AsyncGenerator[Sequence[Entry]]:
         """Yield datasets in rank order; the library runs on a thread of its own."""
         send, receive = anyio.create_memory_object_stream[Sequence[Entry]](4)
         stop = threading.Event()
@@ -73,6 +73,9 @@ class HubListing:
             try:
                 async for chunk in receive:
                     yield chunk
+            except GeneratorExit:
+                # Ends here: the task group would wrap it, and what is wrapped ends no generator.
+                pass
             finally:
                 stop.set()
                 tasks.cancel_scope.cancel()
@@ -122,14 +125,19 @@ class HubListing:
 
     def _http_error(self, status: int) -> SourceError | KeyRefusedError:
         if status in (401, 403):
-            return KeyRefusedError(
-                f"The Hub at {_shown(self._endpoint)} refuses the token in HF_TOKEN (HTTP {status}).",
-                hint="Set a valid token, or unset HF_TOKEN: public datasets need none.",
-            )
+            return token_refused(self._endpoint, status)
         return SourceError(
             f"The Hub at {_shown(self._endpoint)} answered the listing with HTTP {status}.",
             hint="Run the same command again later; what is stored is kept.",
         )
+
+
+def token_refused(endpoint: str, status: int) -> KeyRefusedError:
+    """Make the error of a token that the Hub does not accept."""
+    return KeyRefusedError(
+        f"The Hub at {_shown(endpoint)} refuses the token in HF_TOKEN (HTTP {status}).",
+        hint="Set a valid token, or unset HF_TOKEN: public datasets need none.",
+    )
 
 
 def to_entry(info: Any, endpoint: str) -> Entry:
@@ -192,6 +200,7 @@ class HubCards:
         headers = {"User-Agent": "hfmap", "Accept-Encoding": "gzip, deflate"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
+        self._token = token
         self._endpoint = endpoint
         self._timeout = timeout or CARD_SECONDS
         self._client = httpx.AsyncClient(
@@ -229,10 +238,17 @@ class HubCards:
         if status == 429 or status >= 500:
             raise TransientError(
                 f"the Hub answered HTTP {status}",
-                retry_after=_wish(response.headers),
+                retry_after=hub_wish(response.headers),
                 limited=status == 429,
+                closed=status == 429 and quota_renewed(response.headers) is not None,
             )
-        return _refusal(status, response.headers.get("X-Error-Code", ""))
+        if response.url.netloc != httpx.URL(self._endpoint).netloc:
+            raise TransientError(f"{response.url.host}, where the Hub keeps the card, answered HTTP {status}")
+        code = response.headers.get("X-Error-Code", "")
+        if status == 401 and not code and self._token:
+            # Taken for the repository's state, it would close every card for good.
+            raise token_refused(self._endpoint, status)
+        return _refusal(status, code, response.headers.get("X-Error-Message", ""))
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -254,8 +270,12 @@ async def _body(response: httpx.Response) -> bytes:
     return bytes(raw)
 
 
-def _refusal(status: int, code: str) -> Fetched:
-    """Say why there is no card. The Hub names the reason in X-Error-Code."""
+_DISABLED = "Access to this resource is disabled"
+"""What the Hub says of repositories that it has taken down, without a code; huggingface_hub goes by these words too."""
+
+
+def _refusal(status: int, code: str, message: str) -> Fetched:
+    """Say why there is no card. The Hub names the reason in X-Error-Code, or in X-Error-Message alone."""
     if code == "GatedRepo":
         return Fetched("gated", reason="access must be asked for on the Hub")
     if code == "EntryNotFound":
@@ -265,7 +285,7 @@ def _refusal(status: int, code: str) -> Fetched:
     if code == "RepoNotFound":
         # The Hub does not tell a stranger whether a repository is private or gone.
         return Fetched("missing", reason="the repository is gone or private", gone=True)
-    if code == "DisabledRepo":
+    if code == "DisabledRepo" or message.startswith(_DISABLED):
         return Fetched("disabled", reason="the Hub has disabled the repository")
     if status in (401, 403):
         return Fetched("gated", reason=f"the Hub answered HTTP {status}")
@@ -284,17 +304,6 @@ def _moved(entry: Entry, response: httpx.Response) -> str | None:
             if moved and moved != entry.repo_id:
                 return moved
     return None
-
-
-def _wish(headers: Mapping[str, str]) -> float | None:
-    """Read how long the Hub wants us to wait: Retry-After, else the reset time of its RateLimit header."""
-    from huggingface_hub.utils import parse_ratelimit_headers  # type: ignore[attr-defined]
-
-    asked = retry_after(headers)
-    if asked is not None:
-        return asked
-    info = parse_ratelimit_headers(headers)
-    return float(info.reset_in_seconds) if info is not None and info.remaining == 0 else None
 
 
 def _reason(error: Exception) -> str:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from math import ceil
 from typing import Any
 
 import httpx2
 
 from engine.errors import SourceError
-from engine.retry_after import retry_after
+from engine.sources.patience import hub_wish
 
 
 def listing_client(seconds: float, longest_wait: float) -> httpx2.Client:
@@ -23,12 +24,14 @@ def listing_client(seconds: float, longest_wait: float) -> httpx2.Client:
     """
 
     def check(response: httpx2.Response) -> None:
-        wish = retry_after(response.headers) if response.status_code in (429, 503) else None
+        wish = hub_wish(response.headers) if response.status_code in (429, 503) else None
         if wish is not None and wish > longest_wait:
             raise SourceError(
                 f"The Hub asks to be left alone for {wish / 60:,.0f} minutes.",
                 hint="Run the same command again later; what is stored is kept.",
             )
+        if wish is not None:
+            response.headers["Retry-After"] = str(ceil(wish))  # the library knows no dates and no fractions
         if response.status_code > 504:
             # Of the kind that the library tries again after; of the statuses it knows 500 to 504 alone.
             raise httpx2.RemoteProtocolError(f"HTTP {response.status_code}", request=response.request)

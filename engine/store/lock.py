@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import sqlite3
+import json
+import os
+import platform
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from engine.errors import DatabaseBusyError
+from engine.store.clock import utc_now
 from engine.store.connection import store_errors
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Hold the database for writing. The lock is the kernel's: it goes with the process, however that ends.
+def writing(path: Path, command: str = "hfmap") -> Iterator[None]:
+    """Hold the database for writing, as `command`. The lock is the kernel's: it goes with the process, however that ends.
 
     Raises:
         DatabaseBusyError: another process holds it; the sentence names it.
@@ -23,30 +26,30 @@ def writing(path: Path) -> Iterator[None]:
     """
     with store_errors(path):
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{path}.lock", timeout=0)
+    file = Path(f"{path}.lock")
+    lock = FileLock(file, timeout=0)
     with store_errors(path):
         try:
             lock.acquire()
         except Timeout as error:  # an OSError too
             raise DatabaseBusyError(
-                f"{path} is being written by {_holder(path)}.",
+                f"{path} is being written by {_holder(file)}.",
                 hint="Wait until it has ended. `hfmap status` and `hfmap sql` work meanwhile.",
             ) from error
     try:
+        # Not the ledger of runs: it does not know of a run that still migrates, and of one that was killed it says
+        # that it is running. Where the name cannot be written the lock holds all the same.
+        with suppress(OSError):
+            file.write_text(json.dumps([command, os.getpid(), platform.node(), utc_now()]), encoding="utf-8")
         yield
     finally:
         lock.release()
 
 
-def _holder(path: Path) -> str:
-    """Name the process that writes, as its row in the run ledger tells."""
+def _holder(file: Path) -> str:
+    """Name the process that writes, as it says in the lock file."""
     try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as conn:
-            row = conn.execute(
-                "SELECT command, pid, host, started_at FROM run WHERE outcome = 'running' ORDER BY run_id DESC LIMIT 1"
-            ).fetchone()
-    except sqlite3.Error:
-        row = None
-    if row is None:
+        command, pid, host, since = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
         return "another process"
-    return f"`hfmap {row[0]}`, process {row[1]} on {row[2]}, since {row[3]}"
+    return f"`{command}`, process {pid} on {host}, since {since}"

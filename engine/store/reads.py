@@ -19,8 +19,12 @@ class Known:
     """
 
     dataset_id: int
+    created_at: str | None
     sha: str | None
     last_modified: str | None
+    gated: str | None
+    private: int
+    disabled: int
     card_status: str
     card_sha: str | None
     card_etag: str | None
@@ -35,6 +39,7 @@ class Unlisted:
 
     dataset_id: int
     repo_id: str
+    created_at: str | None
     card_etag: str | None
     rank: int
     on_map: int
@@ -59,8 +64,8 @@ class Reader:
     async def known(self, repo_ids: Sequence[str]) -> dict[str, Known]:
         """Return what is stored of these repositories, by repo_id."""
         rows = await self._conn.execute_fetchall(
-            "SELECT d.repo_id, d.dataset_id, d.sha, d.last_modified, d.card_status, d.card_sha, d.card_etag, "
-            "c.input_hash, c.body_chars, c.declared "
+            "SELECT d.repo_id, d.dataset_id, d.created_at, d.sha, d.last_modified, d.gated, d.private, d.disabled, "
+            "d.card_status, d.card_sha, d.card_etag, c.input_hash, c.body_chars, c.declared "
             "FROM json_each(?) j JOIN dataset d ON d.repo_id = j.value LEFT JOIN card c USING (dataset_id)",
             (json.dumps(list(repo_ids)),),
         )
@@ -81,7 +86,7 @@ class Reader:
     async def unlisted(self, run_id: int) -> list[Unlisted]:
         """Return the datasets of the Hub that were ranked before and that this run has not listed."""
         rows = await self._conn.execute_fetchall(
-            "SELECT dataset_id, repo_id, card_etag, rank, on_map FROM dataset WHERE rank IS NOT NULL "
+            "SELECT dataset_id, repo_id, created_at, card_etag, rank, on_map FROM dataset WHERE rank IS NOT NULL "
             "AND last_seen_run IS NOT ? AND sha IS NOT NULL AND card_status <> 'deleted'",
             (run_id,),
         )

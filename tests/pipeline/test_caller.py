@@ -15,7 +15,8 @@ from engine.errors import (
     TransientError,
 )
 from engine.events import Bus, CallRetried
-from engine.pipeline.caller import ATTEMPTS, BREAKER_FAILURES, LONGEST_RETRY_AFTER, Caller
+from engine.pipeline.caller import ATTEMPTS, BREAKER_FAILURES, LONGEST_RETRY_AFTER, MOST_ATTEMPTS, PAUSES, Caller
+from engine.pipeline.pacing import Pacer
 
 pytestmark = pytest.mark.anyio
 
@@ -60,6 +61,7 @@ async def test_what_trying_again_cannot_mend_is_not_tried_again(error: ProviderE
     assert error.attempts == 1
 
 
+@pytest.mark.usefixtures("no_pauses")
 async def test_one_call_that_fails_for_good_is_not_a_service_that_is_down() -> None:
     for places in (1, 8, 12):
         caller = caller_for(places=places)
@@ -70,7 +72,14 @@ async def test_one_call_that_fails_for_good_is_not_a_service_that_is_down() -> N
         assert caller.breaker.fatal is None
 
 
-@pytest.mark.parametrize(("places", "most"), [(1, ATTEMPTS + 1), (12, BREAKER_FAILURES + 11)])
+@pytest.fixture
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test need not wait before each call to a service that seems to be down."""
+    monkeypatch.setattr("engine.pipeline.caller.PAUSES", (0.0,) * len(PAUSES))
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize(("places", "most"), [(1, ATTEMPTS + 1), (12, 2 * 12 - 1 + len(PAUSES))])
 async def test_a_service_that_is_down_is_left_alone(places: int, most: int) -> None:
     caller, asked, outcomes = caller_for(places=places), 0, []
 
@@ -94,6 +103,32 @@ async def test_a_service_that_is_down_is_left_alone(places: int, most: int) -> N
     # All but a call that had used up its tries before are left to the next run.
     assert outcomes.count(ServiceDownError) >= 99
     assert "HTTP 503" in str(caller.breaker.fatal)
+
+
+@pytest.mark.usefixtures("no_pauses")
+@pytest.mark.parametrize("places", [1, 8, 12])
+async def test_a_service_that_stumbles_is_asked_by_one_at_a_time_until_it_is_up_again(places: int) -> None:
+    caller, asked, now, most = caller_for(places=places), 0, 0, 0
+    down = places + len(PAUSES) - 1
+
+    async def ask() -> None:
+        nonlocal asked, now, most
+        asked += 1
+        number = asked
+        now += 1
+        most = max(most, now) if places < number <= down else most
+        await anyio.lowlevel.checkpoint()
+        now -= 1
+        if number <= down:
+            raise soon(text="HTTP 503")
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            for _ in range(100):
+                group.start_soon(caller.call, "extract", ask)
+    assert asked == 100 + down
+    assert most == 1
+    assert caller.breaker.fatal is None
 
 
 async def test_sleepers_wake_when_the_breaker_opens() -> None:
@@ -166,11 +201,79 @@ async def test_some_refused_texts_among_good_ones_are_no_reason_to_stop() -> Non
     assert caller.breaker.fatal is None
 
 
-async def test_rate_limits_never_open_the_breaker() -> None:
-    breaker = caller_for().breaker
+async def test_rate_limits_open_the_breaker_only_where_nothing_gets_through_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    breaker, now = caller_for().breaker, 1000.0
+    monkeypatch.setattr(anyio, "current_time", lambda: now)
+    for _ in range(1000):
+        breaker.failed(soon(limited=True))
+    now += LONGEST_RETRY_AFTER
+    breaker.failed(soon(limited=True))
+    breaker.check()
+    breaker.succeeded()
+    now += 10 * LONGEST_RETRY_AFTER
     for _ in range(1000):
         breaker.failed(soon(limited=True))
     breaker.check()
+    now += LONGEST_RETRY_AFTER + 1
+    breaker.failed(soon(limited=True))
+    with pytest.raises(ServiceDownError, match="let no call through for 5 minutes"):
+        breaker.check()
+
+
+async def at_any_pace(_pacer: Pacer, _started: float) -> None:
+    """In place of `Pacer.refused`: nothing is slowed down."""
+
+
+async def test_refusals_as_too_many_are_not_held_against_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pacer, "refused", at_any_pace)
+    monkeypatch.setattr("engine.pipeline.caller._spread_seconds", lambda: 0.0)
+    caller = caller_for()
+    refused = [soon(limited=True)] * (MOST_ATTEMPTS - ATTEMPTS)
+    assert await caller.call("extract", Script(*refused, *([soon()] * (ATTEMPTS - 1)))) == ("yes", MOST_ATTEMPTS)
+    with pytest.raises(TransientError) as caught:
+        await caller.call("extract", Script(*([soon(limited=True)] * MOST_ATTEMPTS)))
+    assert caught.value.attempts == MOST_ATTEMPTS
+    with pytest.raises(TransientError) as caught:
+        await caller.call("extract", Script(soon(limited=True), *([soon()] * ATTEMPTS)))
+    assert caught.value.attempts == ATTEMPTS + 1
+
+
+async def test_a_service_that_is_closed_for_all_refuses_only_those_that_were_on_their_way() -> None:
+    caller, asked, opened = caller_for(places=3), 0, anyio.current_time() + 0.3
+
+    async def ask() -> None:
+        nonlocal asked
+        asked += 1
+        await anyio.lowlevel.checkpoint()
+        if (left := opened - anyio.current_time()) > 0:
+            raise TransientError("429", retry_after=left, limited=True, closed=True)
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as group:
+            for _ in range(6):
+                group.start_soon(caller.call, "extract", ask)
+    assert asked == 3 + 6
+
+
+async def test_who_waits_for_a_closed_service_is_woken_when_the_breaker_opens() -> None:
+    caller, outcomes = caller_for(), []
+
+    async def one(ask: Script) -> None:
+        try:
+            await caller.call("extract", ask)
+        except HfmapError as error:
+            outcomes.append(type(error))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as group:
+            group.start_soon(one, Script(TransientError("429", retry_after=300, limited=True, closed=True)))
+            await anyio.wait_all_tasks_blocked()
+            group.start_soon(one, Script())
+            await anyio.wait_all_tasks_blocked()
+            caller.breaker.open(QuotaError("no money"))
+    assert outcomes == [QuotaError, QuotaError]
 
 
 async def test_no_more_calls_at_once_than_places_and_a_cancelled_call_frees_its_own() -> None:

@@ -139,7 +139,7 @@ async def test_first_come_first_served_and_a_cancelled_call_gives_its_turn_away(
 @pytest.mark.anyio
 async def test_a_lost_call_names_its_attempts() -> None:
     with Services() as services:
-        services.anthropic.faults.next("429", 8, retry_after=0.01)
+        services.anthropic.faults.next("503", 8, retry_after=0.01)
         completer = AnthropicCompleter(
             services.env["ANTHROPIC_API_KEY"], base_url=services.env["ANTHROPIC_BASE_URL"], model=MODEL, connections=1
         )

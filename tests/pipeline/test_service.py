@@ -161,6 +161,24 @@ async def test_a_place_is_kept_until_the_answer_is_stored(db: Path) -> None:
             await service.call("extract", 1, MOST, script(USED))
 
 
+async def test_who_asks_again_keeps_its_place(db: Path) -> None:
+    """Its first answer is paid for and not stored yet: it does not queue behind all others."""
+    order: list[str] = []
+    async with service_on(db, places=1) as service, anyio.create_task_group() as group:
+
+        async def other() -> None:
+            await service.call("extract", 1, MOST, script(USED))
+            order.append("other")
+
+        async with service.keeping() as keeping:
+            await keeping.call("extract", 1, MOST, script(USED))
+            group.start_soon(other)
+            await anyio.wait_all_tasks_blocked()
+            await keeping.call("extract", 1, MOST, script(USED))
+            order.append("again")
+    assert order == ["again", "other"]
+
+
 async def test_local_providers_stand_in_no_ledger(db: Path) -> None:
     async with service_on(db) as paid:
         local = Service("local", "rules", PRICE, paid.budget, paid.ledger, None)

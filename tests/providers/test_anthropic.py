@@ -111,6 +111,15 @@ async def test_a_slow_answer_is_an_answer(completer: AnthropicCompleter, service
     assert (await completer.complete(QUESTION)).text
 
 
+async def test_half_a_character_in_an_answer_is_not_handed_on(
+    completer: AnthropicCompleter, services: Services
+) -> None:
+    """JSON can carry it; it can neither be stored nor be sent back with the question that asks again."""
+    body = {"content": [{"type": "text", "text": "a \ud83d b"}]}
+    answering(services, body)
+    assert (await completer.complete(QUESTION)).text == "a ? b"
+
+
 @pytest.mark.parametrize(
     ("body", "kind"),
     [

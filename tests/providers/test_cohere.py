@@ -85,6 +85,7 @@ async def test_a_service_s_wish_is_passed_on(embedder: CohereEmbedder, services:
     [
         {}, {"embeddings": None}, {"embeddings": []}, {"embeddings": {}}, {"embeddings": {"float": None}},
         {"embeddings": {"float": 5}}, {"embeddings": {"float": [["a"] * DIMENSIONS]}},
+        {"embeddings": {"float": [["0.5"] * DIMENSIONS]}}, {"embeddings": {"float": [[0.5, None] * (DIMENSIONS // 2)]}},
         {"embeddings": {"float": [[0.0] * DIMENSIONS]}}, {"embeddings": {"float": [[1e300] * DIMENSIONS]}},
         {"embeddings": {"float": [[{}] * DIMENSIONS]}}, [], 7, None, "text",
     ],

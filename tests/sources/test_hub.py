@@ -122,6 +122,28 @@ async def test_the_hub_s_own_header_names_the_wait(cards: HubCards, services: Se
     assert caught.value.retry_after == 42
 
 
+async def test_a_retry_after_of_nothing_does_not_hide_the_hub_s_own_header(cards: HubCards, services: Services) -> None:
+    services.hub.ratelimit_reset = 42
+    services.hub.faults.next("429", of="redirect", retry_after=0)
+    with pytest.raises(TransientError) as caught:
+        await cards.fetch(first(services), None)
+    assert caught.value.retry_after == 42
+
+
+async def test_a_refusal_by_another_host_is_not_the_hub_s(cards: HubCards, services: Services) -> None:
+    """A store refuses an address that has run out: the card is neither gated nor gone."""
+    services.hub.faults.next("403", of="card")
+    with pytest.raises(TransientError, match="where the Hub keeps the card"):
+        await cards.fetch(first(services), None)
+    assert (await cards.fetch(first(services), None)).status == "ok"
+
+
+async def test_a_token_that_is_refused_says_nothing_of_the_card(cards: HubCards, services: Services) -> None:
+    services.hub.key = "hf_another"
+    with pytest.raises(KeyRefusedError, match="HF_TOKEN"):
+        await cards.fetch(first(services), None)
+
+
 @pytest.mark.parametrize("fault", ["503", "html", "garbage", "reset", "hang", "endless", "529"])
 async def test_a_page_of_the_listing_is_tried_again(services: Services, fault: FaultKind) -> None:
     services.hub.page_size = 2
@@ -130,8 +152,10 @@ async def test_a_page_of_the_listing_is_tried_again(services: Services, fault: F
     assert services.count("list") == 4
 
 
-async def test_a_listing_that_is_to_wait_for_hours_is_given_up(services: Services) -> None:
-    services.hub.faults.set(down="429", retry_after=7200)
+@pytest.mark.parametrize("header", ["Retry-After", "RateLimit"])
+async def test_a_listing_that_is_to_wait_for_hours_is_given_up(services: Services, header: str) -> None:
+    services.hub.ratelimit_reset = 7200 if header == "RateLimit" else None
+    services.hub.faults.set(down="429", retry_after=7200 if header == "Retry-After" else None)
     started = time.monotonic()
     with pytest.raises(SourceError, match="120 minutes"):
         await listed(services)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -87,11 +89,20 @@ def test_damaged_file(tmp_path: Path) -> None:
 
 def test_only_one_writes_and_the_other_is_told_who(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite"
-    with writing(path):
-        prepare(path)
-        with open_passes(path) as conn:
-            start_run(conn, "sync", "hub", {})
-        with pytest.raises(DatabaseBusyError, match=f"process {os.getpid()} on .*, since"), writing(path):
+    prepare(path)
+    with open_passes(path) as conn:
+        # A run that was killed: its row says that it is running.
+        start_run(conn, "sync", "hub", {})
+        conn.execute("UPDATE run SET pid = 1, host = 'elsewhere'")
+    with writing(path, "hfmap map"):
+        told = f"`hfmap map`, process {os.getpid()} on {platform.node()}, since"
+        with pytest.raises(DatabaseBusyError, match=re.escape(told)), writing(path):
             pytest.fail("two hold the lock")
     with writing(path):
         pass
+
+
+def test_who_writes_is_known_before_there_is_a_database(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    with writing(path), pytest.raises(DatabaseBusyError, match=f"process {os.getpid()}"), writing(path):
+        pytest.fail("two hold the lock")
