@@ -53,7 +53,7 @@ _END = re.compile(r"[.!?\u3002\uff01\uff1f][\"')\]\u201d\u2019\u300d]*$")
 _MARKDOWN = re.compile(r"^(?:(?:[-*+>\u2022]|#{1,6}|\d{1,2}[.)])\s+)+|\*\*|`")
 _LINK = re.compile(r"\[([^\[\]]{1,200})\]\([^()\s]{1,500}\)")
 _SAYS_NOTHING = {"notstated", "notapplicable", "notavailable", "none", "null", "na", "nil", "unknown", "tbd"}
-_ENOUGH_WORDS = 8
+_ENOUGH_WORDS = 5
 """A sentence that breaks off after so many words still says what the records are."""
 _NOTHING_LEFT = "Data without a description."
 _DANGLING = re.compile(
@@ -106,7 +106,7 @@ def parse_summary(answer: str) -> tuple[str | None, str | None]:
         if len(text.split()) < _ENOUGH_WORDS:
             return text or None, "it breaks off"
     if " " not in text and text.isascii():
-        return text, "it is a single word"
+        return None, "it is a single word"
     problem = summary_problem(text)
     return (_ended(text), None) if problem is None else (text, problem)
 

@@ -64,12 +64,12 @@ def test_no_line_has_a_reason(answer: str, word: str) -> None:
 def test_a_line_that_breaks_off_is_kept_as_far_as_it_stands_alone() -> None:
     cut = json.dumps({"summary": LINE})[:95]
     assert parse_summary(cut) == ("12,000 labelled bird calls recorded in Norway by volunteers, with species.", None)
-    assert parse_summary(cut[:40])[1] == "it breaks off"
+    assert parse_summary(cut[:34])[1] == "it breaks off"
     assert parse_summary(json.dumps({"summary": LINE})[:-2]) == (LINE, None)
 
 
 def test_a_single_word_is_asked_about_again() -> None:
-    assert parse_summary('{"summary": "no-such-slug"}') == ("no-such-slug", "it is a single word")
+    assert parse_summary('{"summary": "no-such-slug"}') == (None, "it is a single word")
 
 
 @pytest.mark.parametrize(
