@@ -5,31 +5,16 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
-
-import pytest
 
 from taxonomy.model import load
 from tests.conftest import Run
 from tests.services import DatasetState, Services, generated_cards
-from tests.zygote import Zygote
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 
 CARDS = 300
-
-
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as process:
-        yield process
-
-
-@pytest.fixture
-def run_hfmap(zygote: Zygote, tmp_path: Path) -> Run:
-    return zygote.runner(tmp_path)
 
 
 def folded(text: str) -> str:

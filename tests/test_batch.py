@@ -30,17 +30,6 @@ Rows = Callable[..., list[tuple[Any, ...]]]
 BATCH = ("sync", "--no-map", "--batch")
 
 
-@pytest.fixture(scope="module")
-def zygote() -> Iterator[Zygote]:
-    with Zygote() as process:
-        yield process
-
-
-@pytest.fixture
-def run_hfmap(zygote: Zygote, tmp_path: Path) -> Run:
-    return zygote.runner(tmp_path)
-
-
 Start = Callable[..., AbstractContextManager[Forked]]
 
 
