@@ -188,6 +188,27 @@ def test_a_run_killed_while_it_takes_answers(run_hfmap: Run, rows: Rows, started
         assert rows("SELECT count(*) FROM call WHERE provider = 'anthropic' AND outcome = 'done'") == [(120 + direct,)]
 
 
+def test_a_run_killed_again_and_again(run_hfmap: Run, rows: Rows, started: Start) -> None:
+    ends: dict[str, Any] = {"3": "expired", "5": "errored", "7": "canceled"}
+    with Services(generated_cards(20, seed=27)) as services:
+        services.anthropic.batches.outcome = lambda name, _asked: ends.get(name.rpartition("-")[2])
+        services.anthropic.rate_malformed = 0.2
+        # Among the cards, about when the batches are sent, and while answers are taken.
+        for upto in (30, 14, 5):
+            services.reset_log()
+            with started(services, *BATCH):
+                services.wait_for(lambda s, upto=upto: s.count() >= upto)
+        run_hfmap(*BATCH, env=services.env, code=None)
+        asked = services.anthropic.batches.calls
+    assert len(services.anthropic.batches.by_id) == 2
+    assert set(asked.values()) == {1}
+    assert rows("SELECT count(*) FROM batch_request WHERE outcome IS NULL") == [(0,)]
+    # Every answer of the service stands in the ledger once, and no card has two results.
+    assert rows("SELECT count(call_id), count(DISTINCT call_id) FROM batch_request") == [(len(asked), len(asked))]
+    assert rows("SELECT count(*) FROM call JOIN batch_request USING (call_id)") == [(len(asked),)]
+    assert rows("SELECT 1 FROM result GROUP BY spec_id, input_hash HAVING count(*) > 1") == []
+
+
 @pytest.mark.parametrize("ended", [True, False], ids=["ended", "in progress"])
 def test_a_run_killed_between_sending_and_recording(run_hfmap: Run, rows: Rows, started: Start, ended: bool) -> None:
     with Services(generated_cards(20, seed=14)) as services:
