@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any, Literal, get_args
 
@@ -34,6 +35,7 @@ Malformation = Literal[
     "nulls",            # null for a value
     "table",            # a table in markdown
 ]  # fmt: skip
+_TWO_WORDS = re.compile(r"([a-z]) ([a-z]+)")
 MALFORMATIONS: tuple[Malformation, ...] = get_args(Malformation)
 
 
@@ -74,7 +76,8 @@ def _written(value: dict[str, Any], how: Malformation) -> str | None:
     if how == "single_quotes":
         return str(value)
     if how == "unescaped":
-        return json.dumps(value, ensure_ascii=False).replace('\\"', '"').replace("\\n", "\n")
+        written = json.dumps(value, ensure_ascii=False).replace('\\"', '"').replace("\\n", "\n")
+        return _TWO_WORDS.sub(r'\1\n"\2"', written, count=1)
     if how == "draft_first":
         draft = {name: _each_value(part, lambda _old: "to be decided") for name, part in list(value.items())[:2]}
         return f"First thoughts: {json.dumps(draft)}\nOn reflection:\n{json.dumps(value)}"
