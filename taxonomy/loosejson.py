@@ -14,9 +14,20 @@ from typing import Any
 MAX_ANSWER = 200_000
 _MAX_DEPTH = 12
 _MAX_STARTS = 40
-_BARE = re.compile(r"[^\s,:\[\]{}\"']+")
-_SPACE = re.compile(r"(?:[\s,]|//[^\n]*\n)*+")
-_STRING = {quote: re.compile(rf"[^{quote}\\]*+(?:\\.[^{quote}\\]*+)*+", re.DOTALL) for quote in "\"'"}
+_BARE = re.compile(r"[^\s,:\[\]{}\"'\u201c\u201d]+")
+_SPACE = re.compile(r"(?:[\s,]|(?://|#)[^\n]*+|/\*(?:[^*]|\*(?!/)){0,500}+\*/)*+")
+_CLOSERS = {'"': '"', "'": "'", "\u201c": "\u201c\u201d", "\u201d": "\u201c\u201d"}
+"""Which marks close a string, by the one that opens it: some models write curly ones."""
+_STRING = {marks: re.compile(rf"[^{marks}\\]*+(?:\\.[^{marks}\\]*+)*+", re.DOTALL) for marks in _CLOSERS.values()}
+_AFTER_STRING = re.compile(
+    r"\s*+(?:[}\]:{\[]|//|#|/\*|$)|\s*\n\s*[\"'\u201c\u201d]"
+    r"|\s*+,\s*+(?:[\"'\u201c\u201d{}\[\]\d/#-]|$|(?:true|false|null|none)\b|[A-Za-z_]\w{0,80}\s*:)",
+    re.IGNORECASE,
+)
+_MOST_MARKS = 50
+"""Quotation marks inside a string that are tried as its end."""
+_HEADLESS = re.compile(r'\s*(?:```\w*\s*)?"[^"\n{}]{1,80}"\s*:\s*[{\["]')
+_ESCAPED = re.compile(r'[{\[]\s*\\"')
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None, "none": None}
@@ -51,6 +62,10 @@ def objects(answer: str) -> Iterator[Any]:
 
 def _pieces(text: str) -> Iterator[Any]:
     strict = json.JSONDecoder(strict=False)
+    if _HEADLESS.match(text):
+        text = "{" + text.lstrip().lstrip("`")  # some models go on from a brace that they were never given
+    elif _ESCAPED.search(text):
+        text = text.replace('\\"', '"')  # JSON inside a JSON string whose own marks are missing
     at = 0
     for _ in range(_MAX_STARTS):
         brace, bracket = text.find("{", at), text.find("[", at)
@@ -79,7 +94,7 @@ class _Loose:
             return self._object(at + 1, depth + 1)
         if opener == "[":
             return self._array(at + 1, depth + 1)
-        if opener in {'"', "'"}:
+        if opener in _CLOSERS:
             return self._string(at)
         match = _BARE.match(self.text, at)
         if not match:
@@ -97,11 +112,12 @@ class _Loose:
                 return found, at + 1
             key, at = self.value(at, depth)
             at = self._skip(at)
-            if self.text[at : at + 1] != ":":
+            follows = self.text[at : at + 1]
+            if follows not in {":", "{", "["}:
                 if not isinstance(key, str):
                     return found, at
                 continue  # a key without a value: the answer ends here, or the rest is prose
-            value, at = self.value(at + 1, depth)
+            value, at = self.value(at + (follows == ":"), depth)
             if isinstance(key, str) and not isinstance(key, CutText):
                 found[key] = value
 
@@ -118,13 +134,26 @@ class _Loose:
             found.append(value)
 
     def _string(self, at: int) -> tuple[str, int]:
-        quote = self.text[at]
-        match = _STRING[quote].match(self.text, at + 1)
-        end = match.end() if match else at + 1
+        marks = _CLOSERS[self.text[at]]
+        first = end = self._next_mark(marks, at + 1)
+        # A mark that nothing of JSON follows is part of the text: its author forgot to escape it.
+        for _ in range(_MOST_MARKS):
+            if end >= len(self.text) or _AFTER_STRING.match(self.text, end + 1):
+                break
+            end = self._next_mark(marks, end + 1)
+        else:
+            end = first
+        end = first if end >= len(self.text) else end
         content = _ESCAPE.sub(_unescape, self.text[at + 1 : end])
-        if end >= len(self.text) or self.text[end] != quote:
+        if end >= len(self.text):
             return CutText(content), len(self.text)
         return content, end + 1
+
+    def _next_mark(self, marks: str, at: int) -> int:
+        """The offset of the next mark that is not escaped, or the end of the text."""
+        match = _STRING[marks].match(self.text, at)
+        end = match.end() if match else at
+        return end if self.text[end : end + 1] not in {"", "\\"} else len(self.text)
 
     def _bare(self, word: str, end: int) -> tuple[Any, int]:
         if word.lower() in _WORDS:

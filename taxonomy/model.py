@@ -161,6 +161,11 @@ def loads(source: str, path: Path = PACKAGED) -> Taxonomy:
     return _Reader(path, lines).taxonomy(content)
 
 
+def line_of_field(path: Path, index: int) -> int:
+    """The line, from 1, on which a file that `load` has read names its field number `index` (from 0)."""
+    return located.parse(path.read_text(encoding="utf-8-sig"))[1]["fields", index, "name"]
+
+
 def dumps(taxonomy: Taxonomy) -> str:
     """Write a taxonomy as the text of a file that `loads` reads back as an equal one."""
     fields = [

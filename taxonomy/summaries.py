@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from taxonomy import loosejson
+from taxonomy.normalize import squash
 
 MAX_WORDS = 25
 #: Scripts without spaces make "words" of any length; this bounds them.
@@ -24,6 +25,8 @@ _NOUN = r"(?:data\s?sets?|corpus|corpora|benchmark|collection|card|repository|re
 _BAD_OPENING = re.compile(
     rf"(?:this is\b|this (?:\S+ ){{0,3}}{_NOUN}\b|(?:the|our) {_NOUN}\b|an? (?:new |novel |large "
     rf"|small )?{_NOUN} (?:of|that|for|with|which|containing)\b"
+    rf"|(?:an? (?:\S+ ){{1,2}})?(?:data\s?sets?|collection) (?:of|that|for|with|which|containing)\b|in (?:this|our) {_NOUN}\b"
+    rf"|the (?:\S+ ){{1,3}}{_NOUN} (?:is|are|was|contains?|consists?|comprises?|includes?|provides?|offers?|features?|has)\b"
     r"|it (?:is|contains|consists)\b|here (?:is|are)\b|there (?:is|are)\b|we (?:present|introduce|release"
     r"|provide|propose)\b"
     r"|welcome\b)",
@@ -46,6 +49,12 @@ _ABBREVIATION = re.compile(
 )
 _STOP = re.compile(r"[.!?]+[\"')\]]*(?=\s+\S)|[\u3002\uff01\uff1f](?=\s*\S)")
 _CLAUSE = re.compile(r"[,;:](?=\s)|\s[\u2013\u2014-](?=\s)|\s\(")
+_END = re.compile(r"[.!?\u3002\uff01\uff1f][\"')\]\u201d\u2019\u300d]*$")
+_MARKDOWN = re.compile(r"^(?:(?:[-*+>\u2022]|#{1,6}|\d{1,2}[.)])\s+)+|\*\*|`")
+_LINK = re.compile(r"\[([^\[\]]{1,200})\]\([^()\s]{1,500}\)")
+_SAYS_NOTHING = {"notstated", "notapplicable", "notavailable", "none", "null", "na", "nil", "unknown", "tbd"}
+_ENOUGH_WORDS = 5
+"""A sentence that breaks off after so many words still says what the records are."""
 _NOTHING_LEFT = "Data without a description."
 _DANGLING = re.compile(
     r"[\s,;:(\u2013\u2014-]+(?:(?:and|or|but|with|of|for|in|on|at|by|to|from|the|a|an|as|that|which|including"
@@ -69,9 +78,10 @@ _OPENERS = (
         re.IGNORECASE,
     ),
     re.compile(
-        rf"^an?\s+(?:(?:new|novel|large|small)\s+)?{_NOUN}\s+(?:of|with|containing|for|that\s+contains)\s+",
+        rf"^(?:an?\s+)?(?:(?:new|novel|large|small)\s+)?{_NOUN}\s+(?:of|with|containing|for|that\s+contains)\s+",
         re.IGNORECASE,
     ),
+    re.compile(rf"^in\s+(?:this|our)\s+{_NOUN}\s*,?\s+", re.IGNORECASE),
     re.compile(r"^(?:here|there)\s+(?:is|are)\s+", re.IGNORECASE),
     re.compile(r"^we\s+(?:present|introduce|release|provide|propose)\s+", re.IGNORECASE),
     re.compile(r"^welcome\s+to\s+", re.IGNORECASE),
@@ -83,14 +93,29 @@ _OPENERS = (
 def parse_summary(answer: str) -> tuple[str | None, str | None]:
     """The sentence in an answer, and what is wrong with it: (text, None), (text, problem) or (None, problem).
 
-    Never raises. Reads {"summary": ...} in any wrapping, or plain text.
+    Never raises. Reads {"summary": ...} in any wrapping, or plain text. A missing full stop is added; a sentence that
+    breaks off loses its last words where enough stays to stand alone.
     """
     text = _text_of(answer)
-    if text is None:
+    if text is None or squash(text) in _SAYS_NOTHING:
         return None, "the answer held no sentence"
     if _REFUSAL.match(text):
         return None, "the model declined"
-    return text, summary_problem(text)
+    if isinstance(text, loosejson.CutText):
+        text = _DANGLING.sub("", text.rpartition(" ")[0])
+        if len(text.split()) < _ENOUGH_WORDS:
+            return text or None, "it breaks off"
+    if " " not in text and text.isascii():
+        return None, "it is a single word"
+    problem = summary_problem(text)
+    return (_ended(text), None) if problem is None else (text, problem)
+
+
+def _ended(line: str) -> str:
+    """With a full stop, where the line ends without one."""
+    if _END.search(line):
+        return line
+    return line.rstrip(" ,;:-\u2013\u2014\u2026") + "."
 
 
 def summary_problem(text: str) -> str | None:
@@ -130,7 +155,7 @@ def trim_summary(text: str) -> str:
     if not any(character.isalnum() for character in line):
         line = _NOTHING_LEFT
     line = line[0].upper() + line[1:]
-    return line if line[-1] in ".!?\u3002\uff01\uff1f" else f"{line}."
+    return _ended(line)
 
 
 def sentences(text: str) -> list[str]:
@@ -141,6 +166,8 @@ def sentences(text: str) -> list[str]:
         following = text[match.end() : match.end() + 40].lstrip()
         if text[match.start()] == "." and (_ABBREVIATION.search(head) or _goes_on(head, following)):
             continue
+        if text[match.start()] in "!?" and following[:1].islower():
+            continue  # 'Questions such as "Why?" with answers', "Yahoo! answers"
         found.append(text[start : match.end()].strip())
         start = match.end()
     rest = text[start:].strip()
@@ -153,12 +180,14 @@ def _goes_on(head: str, following: str) -> bool:
 
 
 def _text_of(answer: str) -> str | None:
-    for candidate in loosejson.objects(answer):
-        text = _find(candidate, 0)
-        if text is not None:
-            return _clean(text)
+    """The sentence of an answer; of several the last that keeps the rules, since a draft comes first."""
+    found = [text for candidate in loosejson.objects(answer) if (text := _find(candidate, 0)) is not None]
+    cleaned = [line for text in found if (line := _clean(text)) is not None]
+    if cleaned:
+        whole = (line for line in reversed(cleaned) if " " in line and summary_problem(line) is None)
+        return next(whole, cleaned[0])
     text = _FENCE.sub("", answer[: loosejson.MAX_ANSWER]).strip()
-    if text.startswith(("{", "[")):
+    if found or text.startswith(("{", "[", "|")):
         return None
     return _clean(_PREAMBLE.sub("", text))
 
@@ -180,8 +209,12 @@ def _find(candidate: Any, depth: int) -> str | None:
 
 def _clean(text: str) -> str | None:
     printable = "".join(c if c.isprintable() else " " for c in text)
-    line = " ".join(printable.split()).strip(" \"'`*_")
-    return line if any(c.isalnum() for c in line) else None
+    plain = _LINK.sub(r"\1", _MARKDOWN.sub("", " ".join(printable.split())))
+    line = plain.strip(" \"'`*_")
+    if not any(c.isalnum() for c in line):
+        return None
+    # Cut off after its full stop, nothing of it is missing.
+    return loosejson.CutText(line) if isinstance(text, loosejson.CutText) and not _END.search(line) else line
 
 
 def _without_opening(line: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
@@ -104,7 +105,9 @@ def _with_quote(field: Field, value: Value, quote: Any, card: str, problem: str 
 def _quote_text(quote: Any) -> str | None:
     """The quote as a non-empty string, or None where none was given."""
     if isinstance(quote, list):
-        quote = next((item for item in quote if isinstance(item, str)), None)
+        quote = next((item for item in quote if isinstance(item, str | dict)), None)
+    if isinstance(quote, dict):
+        quote = next((item for item in quote.values() if isinstance(item, str)), None)
     if not isinstance(quote, str) or squash(quote) in {"", "notstated", "notapplicable", "none", "null", "na"}:
         return None
     # Only what can be encoded can be stored.
@@ -113,37 +116,53 @@ def _quote_text(quote: Any) -> str | None:
 
 
 def _fields_of(answer: str, taxonomy: Taxonomy) -> dict[str, tuple[Any, Any]]:
-    """For each field found in an answer, its raw value and quote. The object with the most fields wins."""
+    """For each field found in an answer, its raw value and quote.
+
+    The object with the most valid fields counts; of two that stand side by side the later one, since a draft comes
+    before the answer. What it lacks is taken from the others: some models write an object for each field.
+    """
     names = {squash(field.name): field.name for field in taxonomy}
     best: dict[str, tuple[Any, Any]] = {}
-    for index, candidate in enumerate(_candidates(answer)):
-        if index == _MAX_OBJECTS:
-            break
+    most, best_piece = 0, -1
+    gaps: dict[str, tuple[Any, Any]] = {}
+    for piece, candidate, inside in islice(_candidates(answer, names), _MAX_OBJECTS):
         found = _read_object(candidate, names) if isinstance(candidate, dict) else _read_list(candidate, names)
-        if len(found) > len(best):
-            best = found
-    return best
+        if not inside:
+            gaps |= found
+        if len(found) < most or not found:
+            continue
+        valid = sum(normalize(taxonomy.field(name), raw).value is not None for name, (raw, _) in found.items())
+        # Within one piece the outermost comes first and wins.
+        if not best or valid > most or (valid == most and piece > best_piece):
+            best, most, best_piece = found, valid, piece
+    return gaps | best
 
 
-def _candidates(answer: str) -> Iterator[dict[str, Any] | list[Any]]:
-    """Every object and list in an answer, outermost first."""
-    queue: list[tuple[Any, int]] = [(value, 0) for value in loosejson.objects(answer)]
-    for value, depth in queue:
+def _candidates(answer: str, names: Mapping[str, str]) -> Iterator[tuple[int, dict[str, Any] | list[Any], bool]]:
+    """Every object and list in an answer, outermost first: which piece it is of, itself, whether a field holds it."""
+    pieces = list(loosejson.objects(answer))
+    if len(pieces) > 1:
+        yield -1, pieces, False  # {"field": ...} objects one after the other are a list without its brackets
+    queue: list[tuple[int, Any, int, bool]] = [(at, value, 0, False) for at, value in enumerate(pieces)]
+    for piece, value, depth, inside in queue:
         if not isinstance(value, dict | list):
             continue
-        yield value
+        yield piece, value, inside
         if depth < 3:
-            inner = value.values() if isinstance(value, dict) else value
-            queue.extend((item, depth + 1) for item in list(inner)[:50])
+            inner = list(value.items() if isinstance(value, dict) else (("", item) for item in value))[:50]
+            queue.extend((piece, item, depth + 1, inside or squash(key) in names) for key, item in inner)
 
 
-def _read_object(candidate: dict[str, Any], names: dict[str, str]) -> dict[str, tuple[Any, Any]]:
+def _read_object(candidate: dict[str, Any], names: dict[str, str], *, apart: bool = True) -> dict[str, tuple[Any, Any]]:
+    """The fields that are keys of an object; with `apart`, also {"values": {...}, "quotes": {...}}."""
     found: dict[str, tuple[Any, Any]] = {}
     quotes: dict[str, Any] = {}
+    quoted: dict[str, Any] | None = None
     exact: set[str] = set()
     for key, content in list(candidate.items())[:_MAX_OBJECTS]:
         squashed = squash(key)
-        if squashed in {"quotes", "quote", "evidence"} and isinstance(content, dict):
+        if squashed in {"quotes", "quote", "evidence"} and squashed not in names and isinstance(content, dict):
+            quoted = content
             quotes |= {name: quote for inner, quote in content.items() if (name := _field_name(squash(inner), names))}
             continue
         owner = re.sub(r"(?:quotes?|evidence)$", "", squashed)
@@ -156,6 +175,9 @@ def _read_object(candidate: dict[str, Any], names: dict[str, str]) -> dict[str, 
             found[name] = _value_and_quote(content)
             if squashed in names:
                 exact.add(name)
+    if apart and not found and quotes:
+        inner = (content for content in candidate.values() if isinstance(content, dict) and content is not quoted)
+        found = next((read for content in inner if (read := _read_object(content, names, apart=False))), {})
     return {name: (raw, quotes.get(name) if quote is None else quote) for name, (raw, quote) in found.items()}
 
 
@@ -172,12 +194,24 @@ def _read_list(candidate: list[Any], names: dict[str, str]) -> dict[str, tuple[A
 
 
 def _value_and_quote(content: Any) -> tuple[Any, Any]:
+    if isinstance(content, list) and content and all(isinstance(item, dict) for item in content):
+        # A list of {"value": ..., "quote": ...} where one object with a list was due.
+        parts = [_parts(item) for item in content[:_MAX_OBJECTS]]
+        return type(content)(value for value, _ in parts), next((quote for _, quote in parts if quote), None)
     if not isinstance(content, dict):
         return content, None
+    value, quote = _parts(content)
+    if isinstance(value, dict):
+        value = _parts(value)[0]
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        value = type(value)(_parts(item)[0] for item in value[:_MAX_OBJECTS])
+    return value, quote
+
+
+def _parts(content: dict[str, Any]) -> tuple[Any, Any]:
     keys = {squash(key): value for key, value in list(content.items())[:20]}
     value = next((keys[key] for key in _VALUE_KEYS if key in keys), _MISSING)
-    quote = next((keys[key] for key in _QUOTE_KEYS if key in keys), None)
-    return value, quote
+    return value, next((keys[key] for key in _QUOTE_KEYS if key in keys), None)
 
 
 def _field_name(squashed: str, names: dict[str, str]) -> str | None:

@@ -23,7 +23,7 @@ def folded(text: str) -> str:
     text = re.sub("[\\u2018\\u2019\\u201a\\u201b`\\u2032]", "'", text)
     text = re.sub("[\\u201c\\u201d\\u201e\\u00ab\\u00bb]", '"', text)
     text = re.sub("[\\u2010-\\u2015\\u2212]", "-", text)
-    return re.sub(r"\s+", " ", re.sub(r"[*_~]", "", text)).strip().casefold()
+    return re.sub(r"\s+", " ", re.sub(r"[*_~]", "", text)).strip()
 
 
 def test_fifteen_in_a_hundred_answers_go_wrong(run_hfmap: Run, rows: Rows) -> None:

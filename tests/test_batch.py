@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +21,31 @@ from engine.providers.base import Prompt
 from engine.providers.batches import AnthropicBatches
 from engine.providers.prices import PRICES
 from engine.usage import Usage
-from tests.conftest import Run, clean_environment, hfmap_command
+from tests.conftest import Run, clean_environment
 from tests.services import Services, generated_cards
+from tests.zygote import Forked, Zygote
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 
 BATCH = ("sync", "--no-map", "--batch")
 
 
-@contextmanager
-def started(tmp_path: Path, services: Services, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """hfmap as a process of its own, which the test stops."""
-    process = subprocess.Popen(
-        hfmap_command(*arguments), cwd=tmp_path, env=clean_environment(**services.env), text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
+Start = Callable[..., AbstractContextManager[Forked]]
+
+
+@pytest.fixture
+def started(zygote: Zygote, tmp_path: Path) -> Start:
+    """hfmap as a process of its own, which the test stops; `hfmap.log` has what it says."""
+
+    @contextmanager
+    def start(services: Services, *arguments: str) -> Iterator[Forked]:
+        process = zygote.start(tmp_path, clean_environment(**services.env), *arguments)
+        try:
+            yield process
+        finally:
+            process.kill()
+
+    return start
 
 
 def created(services: Services) -> int:
@@ -119,8 +125,10 @@ def test_answers_of_a_batch_are_validated_and_repaired_like_any_other(run_hfmap:
     with Services(generated_cards(40, seed=10)) as services:
         services.anthropic.malform_next(*(5 * ("empty", "not_json", "wrong_slug", "truncated")))
         run_hfmap(*BATCH, env=services.env)
-        # Whatever was asked directly was asked to mend an answer.
-        assert {record.turn for record in services.of("extract", "summarize")} == {2}
+        # Whatever was asked directly was asked to mend an answer, or anew where the answer was empty.
+        turns = Counter(record.turn for record in services.of("extract", "summarize"))
+        assert set(turns) == {1, 2}
+        assert turns[1] == 5
         assert_all_once(services, rows, 40)
 
 
@@ -142,10 +150,10 @@ def test_refusals_are_recorded_and_paid(run_hfmap: Run, rows: Rows) -> None:
 
 
 @pytest.mark.parametrize("again", [BATCH, ("sync", "--no-map")], ids=["batch", "direct"])
-def test_a_run_killed_while_it_waits(run_hfmap: Run, rows: Rows, tmp_path: Path, again: tuple[str, ...]) -> None:
+def test_a_run_killed_while_it_waits(run_hfmap: Run, rows: Rows, started: Start, again: tuple[str, ...]) -> None:
     with Services(generated_cards(20, seed=12)) as services:
         services.anthropic.batches.seconds = None
-        with started(tmp_path, services, *BATCH) as process:
+        with started(services, *BATCH) as process:
             services.wait_for(both_looked_at)
             process.kill()
         assert rows("SELECT count(*), sum(outcome IS NULL) FROM batch_request") == [(40, 40)]
@@ -156,16 +164,16 @@ def test_a_run_killed_while_it_waits(run_hfmap: Run, rows: Rows, tmp_path: Path,
         assert_all_once(services, rows, 20)
 
 
-def test_a_run_killed_while_it_takes_answers(run_hfmap: Run, rows: Rows, tmp_path: Path) -> None:
+def test_a_run_killed_while_it_takes_answers(run_hfmap: Run, rows: Rows, started: Start) -> None:
     with Services(generated_cards(60, seed=13)) as services:
         services.anthropic.rate_malformed = 0.3
         services.anthropic.malformations = ("not_json",)
         services.anthropic.faults.sticky = True
         # Answers that must be mended wait for good; the others are stored until all twelve places are taken.
-        with services.hold("extract", "summarize"), started(tmp_path, services, *BATCH) as process:
+        with services.hold("extract", "summarize"), started(services, *BATCH) as process:
             services.wait_for(lambda s: s.now("enrich") == 12)
             process.kill()
-            process.wait()
+        held = services.count("extract", "summarize")
         [(stored, charged, every)] = rows("SELECT sum(outcome = 'stored'), count(call_id), count(*) FROM batch_request")
         assert 0 < stored < charged < every
         services.anthropic.rate_malformed = 0.0
@@ -174,20 +182,41 @@ def test_a_run_killed_while_it_takes_answers(run_hfmap: Run, rows: Rows, tmp_pat
         asked = services.anthropic.batches.calls
         assert set(asked.values()) == {1}
         assert rows("SELECT count(*) FROM todo") == [(0,)]
-        # Each answer of a batch stands in the ledger once; what the killed run asked directly was never answered.
+        # Each answer of a batch stands in the ledger once; what the killed run asked directly it never saw answered.
         assert rows("SELECT count(*), count(DISTINCT call_id) FROM batch_request") == [(120, 120)]
-        direct = services.count("extract", "summarize", ok=True)
+        direct = sum(record.ok for record in services.of("extract", "summarize")[held:])
         assert rows("SELECT count(*) FROM call WHERE provider = 'anthropic' AND outcome = 'done'") == [(120 + direct,)]
 
 
+def test_a_run_killed_again_and_again(run_hfmap: Run, rows: Rows, started: Start) -> None:
+    ends: dict[str, Any] = {"3": "expired", "5": "errored", "7": "canceled"}
+    with Services(generated_cards(20, seed=27)) as services:
+        services.anthropic.batches.outcome = lambda name, _asked: ends.get(name.rpartition("-")[2])
+        services.anthropic.rate_malformed = 0.2
+        # Among the cards, about when the batches are sent, and while answers are taken.
+        for upto in (30, 14, 5):
+            services.reset_log()
+            with started(services, *BATCH):
+                services.wait_for(lambda s, upto=upto: s.count() >= upto)
+        run_hfmap(*BATCH, env=services.env, code=None)
+        asked = services.anthropic.batches.calls
+    assert len(services.anthropic.batches.by_id) == 2
+    assert set(asked.values()) == {1}
+    assert rows("SELECT count(*) FROM batch_request WHERE outcome IS NULL") == [(0,)]
+    # Every answer of the service stands in the ledger once, and no card has two results.
+    assert rows("SELECT count(call_id), count(DISTINCT call_id) FROM batch_request") == [(len(asked), len(asked))]
+    assert rows("SELECT count(*) FROM call JOIN batch_request USING (call_id)") == [(len(asked),)]
+    assert rows("SELECT 1 FROM result GROUP BY spec_id, input_hash HAVING count(*) > 1") == []
+
+
 @pytest.mark.parametrize("ended", [True, False], ids=["ended", "in progress"])
-def test_a_run_killed_between_sending_and_recording(run_hfmap: Run, rows: Rows, tmp_path: Path, ended: bool) -> None:
+def test_a_run_killed_between_sending_and_recording(run_hfmap: Run, rows: Rows, started: Start, ended: bool) -> None:
     with Services(generated_cards(20, seed=14)) as services:
         batches = services.anthropic.batches
         batches.seconds = None
         # The service takes both batches, and its answers do not arrive.
         services.anthropic.faults.next("hang", 2, of="batch", key="create")
-        with started(tmp_path, services, *BATCH) as process:
+        with started(services, *BATCH) as process:
             services.wait_for(lambda _s: len(batches.by_id) == 2)
             process.kill()
         assert rows("SELECT state, count(*) FROM batch GROUP BY 1") == [("intended", 2)]
@@ -226,10 +255,10 @@ def test_rate_limits_and_broken_results_are_put_up_with(run_hfmap: Run, rows: Ro
         assert_all_once(services, rows, 16)
 
 
-def test_a_batch_that_is_gone_is_asked_again(run_hfmap: Run, rows: Rows, tmp_path: Path) -> None:
+def test_a_batch_that_is_gone_is_asked_again(run_hfmap: Run, rows: Rows, started: Start) -> None:
     with Services(generated_cards(10, seed=18)) as services:
         services.anthropic.batches.seconds = None
-        with started(tmp_path, services, *BATCH) as process:
+        with started(services, *BATCH) as process:
             services.wait_for(both_looked_at)
             process.kill()
         services.anthropic.batches.by_id.clear()
@@ -240,34 +269,32 @@ def test_a_batch_that_is_gone_is_asked_again(run_hfmap: Run, rows: Rows, tmp_pat
     assert rows("SELECT state, count(*) FROM batch GROUP BY 1") == [("lost", 2)]
 
 
-def test_cards_that_change_while_a_batch_is_out(run_hfmap: Run, rows: Rows, tmp_path: Path) -> None:
+def test_cards_that_change_while_a_batch_is_out(run_hfmap: Run, rows: Rows, started: Start) -> None:
     with Services(generated_cards(10, seed=19)) as services:
         services.anthropic.batches.seconds = None
-        with started(tmp_path, services, *BATCH) as process:
+        with started(services, *BATCH) as process:
             services.wait_for(both_looked_at)
             process.kill()
         changed = next(iter(services.hub.datasets))
         services.hub.update(changed, card=b"A card about newly recorded bird songs in Norwegian forests. " * 10)
-        with started(tmp_path, services, *BATCH) as process:
+        with started(services, *BATCH) as process:
             # The changed card has been sent, so it is stored; only now do the first answers come.
             services.wait_for(lambda s: len(s.anthropic.batches.by_id) == 4)
             services.anthropic.batches.finish()
-            process.communicate(timeout=60)
-            assert process.returncode == 0
+            assert process.wait() == 0
         assert_ledger(services, rows)
     assert rows("SELECT count(*) FROM todo") == [(0,)]
     assert rows("SELECT count(*) FROM batch_request WHERE outcome = 'obsolete' AND call_id IS NOT NULL") == [(2,)]
 
 
-def test_stopping_does_not_wait_for_a_batch(run_hfmap: Run, rows: Rows, tmp_path: Path) -> None:
+def test_stopping_does_not_wait_for_a_batch(run_hfmap: Run, rows: Rows, tmp_path: Path, started: Start) -> None:
     with Services(generated_cards(10, seed=20)) as services:
         services.anthropic.batches.seconds = None
-        with started(tmp_path, services, *BATCH) as process:
+        with started(services, *BATCH) as process:
             services.wait_for(both_looked_at)
-            process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=60)
-        assert process.returncode == 130
-        assert "Traceback" not in errors
+            os.kill(process.pid, signal.SIGINT)
+            assert process.wait() == 130
+        assert "Traceback" not in (tmp_path / "hfmap.log").read_text()
         services.anthropic.batches.finish()
         run_hfmap("sync", "--no-map", env=services.env)
         assert created(services) == 2

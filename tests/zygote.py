@@ -38,7 +38,8 @@ class Forked:
 
     def kill(self) -> int:
         """End it with SIGKILL; return how it ended: -9, or its exit code if it was over before."""
-        os.kill(self.pid, 9)
+        if self._code is None:
+            os.kill(self.pid, 9)
         return self.wait()
 
     def wait(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sqlite3
 import sys
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from taxonomy.model import Taxonomy
 COLUMNS = ("repo_id", "field", "value", "note", "author", "created_at")
 NEEDED = ("repo_id", "field", "value")
 MOST_SHOWN = 20
+_FORMULA = re.compile(r"'*[=+\-@\t\r]")
 LARGEST_FILE = 64_000_000
 """Bytes; a correction of every field of 100,000 datasets takes less."""
 
@@ -27,15 +29,19 @@ LARGEST_FILE = 64_000_000
 def write_file(name: str, rows: Iterable[tuple[Any, ...]]) -> int:
     """Write rows of COLUMNS to a file, or to stdout for "-"; return how many. A file is replaced whole or not at all.
 
+    A text that a spreadsheet would take for a formula stands behind an apostrophe, which `read_file` takes off.
+
     Raises:
         OSError: it cannot be written.
     """
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    # Python before 3.13 quotes a carriage return only where the terminator contains one.
+    writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     count = 0
     for count, row in enumerate(rows, 1):  # noqa: B007 - the count is what is returned
-        writer.writerow([*row[:2], written(row[2]), *("" if cell is None else cell for cell in row[3:])])
+        cells = [*row[:2], written(row[2]), *("" if cell is None else cell for cell in row[3:])]
+        writer.writerow([f"'{cell}" if _FORMULA.match(cell) else cell for cell in cells])
     if name == "-":
         sys.stdout.write(text.getvalue())
         return count
@@ -128,7 +134,8 @@ def _rows(name: str) -> Iterator[tuple[int, dict[str, str]]]:
                         f"{name}, line {line}: there are {len(cells)} values for {len(head)} columns.",
                         hint="A value with a comma in it stands in quotation marks.",
                     )
-                yield line, dict(zip(head, cells + [""] * (len(head) - len(cells)), strict=True))
+                texts = [cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell for cell in cells]
+                yield line, dict(zip(head, texts + [""] * (len(head) - len(texts)), strict=True))
             line = reader.line_num + 1
     except csv.Error as error:
         raise UsageError(f"{name}, line {line}: this is not CSV: {error}.") from error

@@ -19,7 +19,7 @@ from engine.config import Secrets, Settings
 from engine.errors import StoreError
 from engine.events import Bus
 from engine.store.connection import open_readonly
-from engine.store.taxonomies import load_taxonomy
+from engine.store.views import usable_taxonomy
 
 if TYPE_CHECKING:
     from engine.pipeline.estimate import Estimate
@@ -89,7 +89,7 @@ async def _foresee(settings: Settings, secrets: Secrets) -> Estimate:
     from engine.pipeline.sync import Plan, Sync
 
     async with source(settings, secrets) as (where, fetcher), providers(settings, secrets) as kit:
-        taxonomy = load_taxonomy(settings.taxonomy)
+        taxonomy = usable_taxonomy(settings.taxonomy)
         plan = Plan(
             db=settings.db,
             run_id=0,

@@ -66,6 +66,8 @@ def eval_(reference: Path | None, against: str | None, db: str | None, as_json: 
             ids = evaluation.ids_of(conn, wanted.ids)
             words += _words(wanted, len(ids), mine.corrected)
             found = evaluation.evaluate(mine, wanted, ids, taxonomy)
+            if not found.fields and found.summaries is None and ids and (wanted.unknown or wanted.unused):
+                raise HfmapError(f"Nothing can be compared. {' '.join(words)}")
             if not found.fields and found.summaries is None:
                 raise HfmapError(
                     f"None of the {len(wanted.ids):,} labelled datasets has been read in this database.",

@@ -34,8 +34,8 @@ from engine.store.lock import writing
 from engine.store.records import ResultStage
 from engine.store.runs import Ids, finish_run, put_in_force, start_run
 from engine.store.spelling import canonicalize
-from engine.store.taxonomies import load_taxonomy, taxonomy_in_force
-from engine.store.views import check_columns, ensure_views
+from engine.store.taxonomies import taxonomy_in_force
+from engine.store.views import ensure_views, usable_taxonomy
 from taxonomy.model import Taxonomy
 
 _OUTCOMES = {
@@ -63,9 +63,8 @@ def run_sync(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> 
     Raises:
         HfmapError: the run could not start, or could not go on.
     """
-    taxonomy = load_taxonomy(settings.taxonomy)
     # Before a new database is made, or anything paid for.
-    check_columns(taxonomy)
+    taxonomy = usable_taxonomy(settings.taxonomy)
 
     def work(run_id: int, tally: Tally) -> None:
         started = time.monotonic()

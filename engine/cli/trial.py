@@ -18,7 +18,8 @@ from engine.cli.reporting import deliver
 from engine.cli.text import dollars
 from engine.config import Secrets, Settings, load_secrets, load_settings
 from engine.errors import EXIT_DONE, EXIT_FAILED, HfmapError, UsageError
-from engine.store.taxonomies import load_taxonomy, taxonomy_in_force
+from engine.store.taxonomies import taxonomy_in_force
+from engine.store.views import usable_taxonomy
 from taxonomy.fingerprint import RULES
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ async def _try(
     from render.reports import sample, sample_report
 
     old = taxonomy_in_force(conn)
-    new = load_taxonomy(settings.taxonomy) if settings.taxonomy else old
+    new = usable_taxonomy(settings.taxonomy) if settings.taxonomy else old
     field = next((each.name for each in old if each.kind == "one"), old.fields[0].name)
     works = sample.choose(conn, size, field)
     if not works:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterable
+from pathlib import Path
 
 from engine.errors import UsageError
 from engine.store.connection import transaction
-from engine.store.taxonomies import put_taxonomy_in_force
-from taxonomy.model import Field, Taxonomy
+from engine.store.taxonomies import load_taxonomy, put_taxonomy_in_force
+from taxonomy.model import Field, Taxonomy, line_of_field
 
 FEWEST_LAYERS = 6
 """Topic columns that are always there, so that a query written for one map runs on another (DESIGN.md)."""
@@ -40,16 +41,28 @@ _TAKEN = frozenset({*_FIRST, *_CARD, *_DERIVED, "dataset_id", "x", "y"})
 _TOPIC = re.compile(r"topic_\d+")
 
 
-def check_columns(fields: Iterable[Field]) -> None:
-    """Refuse a taxonomy whose fields cannot stand beside the other columns of the view.
+def usable_taxonomy(path: Path | None) -> Taxonomy:
+    """Read the taxonomy of a setting (None: the one that comes with hfmap) whose fields can be columns of the view.
+
+    Raises:
+        UsageError: it cannot be used; the sentence names the file, the line and the field.
+    """
+    taxonomy = load_taxonomy(path)
+    check_columns(taxonomy, path)
+    return taxonomy
+
+
+def check_columns(fields: Iterable[Field], path: Path | None = None) -> None:
+    """Refuse a taxonomy, read from `path`, whose fields cannot stand beside the other columns of the view.
 
     Raises:
         UsageError: a field has the name of a column that is there anyway.
     """
-    for field in fields:
+    for index, field in enumerate(fields):
         if field.name in _TAKEN or _TOPIC.fullmatch(field.name):
+            place = f"{path}:{line_of_field(path, index)}: " if path is not None else ""
             raise UsageError(
-                f'The taxonomy has a field "{field.name}", but the view `datasets` has a column of that name already.',
+                f'{place}the taxonomy has a field "{field.name}", but the view `datasets` has a column of that name.',
                 hint=f'Give the field another name, such as "{field.name}_field".',
             )
 

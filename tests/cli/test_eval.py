@@ -155,6 +155,10 @@ def test_two_readers_are_compared(read: Small, tmp_path: Path) -> None:
         (b'{"id": "a/b"}\n', "holds no labels"),
         (b"\xff\xfe\x00", "not UTF-8"),
         (b'{"id": "a/b", "reference": {"subject_domain": "Other"}}\n', "None of the 1 labelled datasets"),
+        (
+            b'{"id": "org/d0", "reference": {"subject_domain": "Cookery"}}\n',
+            "no slugs of the taxonomy: subject_domain: Cookery",
+        ),
     ],
 )
 def test_a_file_that_is_no_reference_is_named(read: Small, tmp_path: Path, content: bytes, said: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.cli.app import hfmap as command
+from engine.cli.corrections_file import read_file, write_file
 from engine.store.lock import writing
 from taxonomy.corrections import CorrectionError, read_summary, read_value, written
 from taxonomy.model import load
@@ -150,6 +152,24 @@ def test_a_file_goes_out_and_comes_back(database: Path, tmp_path: Path) -> None:
     assert "3 corrections taken" in call("--import", "fixed.csv").stderr
     assert ask(database, "SELECT * FROM override ORDER BY 1, 2") == before
     assert sorted(path.name for path in tmp_path.iterdir() if "fixed" in path.name) == ["fixed.csv"]
+
+
+HOSTILE = (
+    "=HYPERLINK(\"http://x.example\")", "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "'=1", "''@x", "'quoted'",
+    "a\rb", "a\r\nb", '"', ";", "\u202e\u200b", "</script>", "'; DROP TABLE override; --",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_no_text_is_a_formula_in_a_spreadsheet_and_all_come_back(database: Path, tmp_path: Path, text: str) -> None:
+    file, summary = tmp_path / "fixed.csv", read_summary(f"{text} x")
+    write_file(str(file), [(GSM8K, "summary", summary, text, text, "2026-11-20T10:00:00Z")])
+    with file.open(encoding="utf-8", newline="") as stream:
+        cells = [cell for row in csv.reader(stream) for cell in row]
+    assert not [cell for cell in cells if cell[:1] in set("=+-@\t\r")]
+    with closing(sqlite3.connect(database)) as conn:
+        (back,) = read_file(str(file), conn, load())
+    assert (back.value, back.note, back.author) == (summary, text, text)
 
 
 def test_a_file_from_a_spreadsheet(database: Path, tmp_path: Path) -> None:

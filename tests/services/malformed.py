@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 from tests.services.faults import chance
@@ -22,7 +24,18 @@ Malformation = Literal[
     "empty",            # no content at all
     "refusal",          # the model declines
     "max_tokens",       # it breaks off, and stop_reason says so
+    "cut_in_string",    # it breaks off inside its last string
+    "single_quotes",    # Python's way of writing it
+    "unescaped",        # quotation marks and line breaks inside strings as they are
+    "draft_first",      # another object, then the answer
+    "json_lines",       # an object for each property
+    "no_brace",         # it goes on from a brace that it was never given
+    "deeper",           # the answer inside other objects
+    "typo",             # two letters of a slug changed places
+    "nulls",            # null for a value
+    "table",            # a table in markdown
 ]  # fmt: skip
+_TWO_WORDS = re.compile(r"([a-z]) ([a-z]+)")
 MALFORMATIONS: tuple[Malformation, ...] = get_args(Malformation)
 
 
@@ -42,6 +55,10 @@ def _textual(text: str, how: Malformation, salt: str) -> str:
         return f"Here is what I found in the card:\n\n{text}\n\nLet me know if {{anything}} is unclear."
     if how == "truncated":
         return text[: len(text) * 2 // 3]
+    if how == "cut_in_string":
+        return text[: text.rstrip('"} \n').rfind(" ")]
+    if how == "no_brace":
+        return text.lstrip().removeprefix("{")
     if how == "not_json":
         return "The card does not say much, so it is hard to tell."
     try:
@@ -50,7 +67,28 @@ def _textual(text: str, how: Malformation, salt: str) -> str:
         return text + "}"
     if not isinstance(value, dict) or not value:
         return text + "}"
-    return json.dumps(_structural(value, how, salt))
+    written = _written(value, how)
+    return json.dumps(_structural(value, how, salt)) if written is None else written
+
+
+def _written(value: dict[str, Any], how: Malformation) -> str | None:
+    """The whole answer in another notation."""
+    if how == "single_quotes":
+        return str(value)
+    if how == "unescaped":
+        written = json.dumps(value, ensure_ascii=False).replace('\\"', '"').replace("\\n", "\n")
+        return _TWO_WORDS.sub(r'\1\n"\2"', written, count=1)
+    if how == "draft_first":
+        draft = {name: _each_value(part, lambda _old: "to be decided") for name, part in list(value.items())[:2]}
+        return f"First thoughts: {json.dumps(draft)}\nOn reflection:\n{json.dumps(value)}"
+    if how == "json_lines":
+        return "\n".join(json.dumps({name: part}) for name, part in value.items())
+    if how == "deeper":
+        return json.dumps({"dataset": {"result": value}, "note": None})
+    if how == "table":
+        lines = (f"| {name} | {json.dumps(_value(part))} |" for name, part in value.items())
+        return "| field | value |\n|---|---|\n" + "\n".join(lines)
+    return None
 
 
 def _structural(value: dict[str, Any], how: Malformation, salt: str) -> dict[str, Any]:
@@ -67,12 +105,22 @@ def _structural(value: dict[str, Any], how: Malformation, salt: str) -> dict[str
     wanted = list if how == "bare_string" else str
     fitting = [name for name in names if isinstance(_value(value[name]), wanted)] or names
     name = fitting[int(chance("malform", salt, how) * len(fitting))]
-    changes = {
+    changes: dict[str, Callable[[Any], Any]] = {
+        "typo": lambda part: [_typo(one) for one in part] if isinstance(part, list) else _typo(part),
+        "nulls": lambda _part: None,
         "wrong_slug": lambda part: ["no-such-slug"] if isinstance(part, list) else "no-such-slug",
         "bare_string": lambda part: part[0] if isinstance(part, list) and part else "not_stated",
         "list_for_string": lambda part: [part],
     }
     return {**value, name: _each_value(value[name], changes[how])}
+
+
+def _typo(slug: Any) -> Any:
+    """With two letters in the middle changed over, where it is long enough to be recognized."""
+    if not isinstance(slug, str) or len(slug) < 9:
+        return slug
+    at = len(slug) // 2
+    return slug[:at] + slug[at + 1] + slug[at] + slug[at + 2 :]
 
 
 def _value(part: Any) -> Any:

@@ -27,6 +27,13 @@ LINE = "12,000 labelled bird calls recorded in Norway by volunteers, with specie
         f"Summary: {LINE}",
         f"Here is a summary: **{LINE}**",
         f"{{'summary': '{LINE}'",
+        f"- {LINE}",
+        f"## {LINE}",
+        LINE.replace("bird calls", "**bird calls**").replace("Norway", "[Norway](https://no.example)"),
+        LINE.rstrip("."),
+        json.dumps({"summary": LINE.rstrip(".")}),
+        json.dumps({"summary": "to be decided"}) + "\n" + json.dumps({"summary": LINE}),
+        f'"summary": "{LINE}"}}',
     ],
 )
 def test_the_line_is_found_in_any_wrapping(answer: str) -> None:
@@ -41,6 +48,9 @@ def test_the_line_is_found_in_any_wrapping(answer: str) -> None:
         ('{"summary": ""}', "no sentence"),
         ('{"summary": 3}', "no sentence"),
         ("...", "no sentence"),
+        ("not_stated", "no sentence"),
+        ('{"summary": "N/A"}', "no sentence"),
+        ('| field | value |\n|---|---|\n| summary | "x y" |', "no sentence"),
         ("I'm sorry, but I can't help with that.", "declined"),
     ],
 )
@@ -51,9 +61,24 @@ def test_no_line_has_a_reason(answer: str, word: str) -> None:
     assert word in problem
 
 
+def test_a_line_that_breaks_off_is_kept_as_far_as_it_stands_alone() -> None:
+    cut = json.dumps({"summary": LINE})[:95]
+    assert parse_summary(cut) == ("12,000 labelled bird calls recorded in Norway by volunteers, with species.", None)
+    assert parse_summary(cut[:34])[1] == "it breaks off"
+    assert parse_summary(json.dumps({"summary": LINE})[:-2]) == (LINE, None)
+
+
+def test_a_single_word_is_asked_about_again() -> None:
+    assert parse_summary('{"summary": "no-such-slug"}') == (None, "it is a single word")
+
+
 @pytest.mark.parametrize(
     ("line", "word"),
     [
+        ("Dataset of birds.", "opens with"),
+        ("A multilingual dataset of birds.", "opens with"),
+        ("The BirdCall dataset contains birds.", "opens with"),
+        ("In this dataset, birds sing.", "opens with"),
         ("This dataset contains birds.", "opens with"),
         ("this is a set of birds.", "opens with"),
         ("A dataset of birds.", "opens with"),
@@ -84,6 +109,7 @@ def test_a_bad_line_is_named(line: str, word: str) -> None:
         "Bird calls from the U.S. Fish and Wildlife Service, e.g. owls, vs. crows, at 44.1 kHz.",
         "Calls of J. K. Rowling's owls.",
         "Thistle pictures.",
+        'Questions such as "Why?" with answers.',
         "Thesis abstracts from Node.js and ASP.NET repositories.",
         "Theory questions",
     ],
@@ -99,6 +125,8 @@ def test_a_good_line_has_no_problem(line: str) -> None:
         ("This dataset contains 12,000 bird calls. It is large.", "12,000 bird calls."),
         ("This is a dataset of bird calls.", "Bird calls."),
         ("This BirdNet dataset consists of calls.", "Calls."),
+        ("Dataset of birds.", "Birds."),
+        ("In this dataset, birds sing.", "Birds sing."),
         ("rich", "Data without a description."),
         ("A dataset of high-quality, rich bird calls", "Bird calls."),
         ("A comprehensive owl list", "An owl list."),

@@ -6,6 +6,7 @@ import copy
 import importlib.util
 import json
 import random
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taxonomy.loosejson import objects
-from taxonomy.model import Taxonomy, load
+from taxonomy.model import Taxonomy, load, loads
 from taxonomy.normalize import nearest, normalize, squash
 from taxonomy.validate import absent, merge, parse_extraction
 from taxonomy.values import json_value
@@ -29,6 +30,7 @@ _spec.loader.exec_module(answers)
 TAXONOMY: Taxonomy = load()
 CARD: str = answers.CARD
 ANSWER: dict[str, dict[str, Any]] = answers.ANSWER
+OTHER: dict[str, dict[str, Any]] = answers.examples(TAXONOMY)[0]["answer"]
 GOOD = json.dumps(ANSWER)
 
 
@@ -72,6 +74,42 @@ WRAPPED = {
     "spelled keys": json.dumps({name.replace("_", " ").title(): part for name, part in ANSWER.items()}),
     "camel keys": json.dumps({name.title().replace("_", ""): part for name, part in ANSWER.items()}),
     "line breaks in strings": GOOD.replace("21,000 chest", "21,000\nchest"),
+    "nested": json.dumps({"dataset": {"analysis": {"fields": ANSWER}}}),
+    "an object for each field": "\n".join(json.dumps({name: part}) for name, part in ANSWER.items()),
+    "a labelled object for each field": "\n".join(json.dumps({"field": n, **part}) for n, part in ANSWER.items()),
+    "two halves": json.dumps(
+        {
+            "content": {name: part for n, (name, part) in enumerate(ANSWER.items()) if n < 4},
+            "usage": {name: part for n, (name, part) in enumerate(ANSWER.items()) if n >= 4},
+        }
+    ),
+    "values apart from quotes": json.dumps(
+        {key: {name: part[key[:-1]] for name, part in ANSWER.items()} for key in ("values", "quotes")}
+    ),
+    "values in objects": json.dumps(
+        {name: {"value": {"slug": part["value"]}, "quote": {"text": part["quote"]}} for name, part in ANSWER.items()}
+    ),
+    "an object for each item": json.dumps(
+        {
+            name: [{"value": item, "quote": part["quote"]} for item in part["value"]]
+            if isinstance(part["value"], list) and part["value"]
+            else part
+            for name, part in ANSWER.items()
+        }
+    ),
+    "curly marks": GOOD.replace('"', "\u201d"),
+    "no marks round keys": re.sub(r'"(\w+)":', r"\1:", GOOD),
+    "comments": json.dumps(ANSWER, indent=1).replace(",\n", ", # a, b\n", 5).replace("{\n", "{ /* a, b */\n"),
+    "no first brace": GOOD[1:],
+    "no first brace in a fence": f"```json\n{GOOD[1:]}\n```",
+    "a missing colon": GOOD.replace('"geo_scope":', '"geo_scope"'),
+    "a missing brace": GOOD.replace('"}, "', '", "', 1),
+    "every mark escaped": GOOD.replace('"', '\\"'),
+    "NaN": json.dumps({**ANSWER, "confidence": float("nan")}),
+    "a key twice": GOOD[:-1] + ', "geo_scope": ' + json.dumps(ANSWER["geo_scope"]) + "}",
+    "an example before": json.dumps(OTHER) + "\nThat was an example. Now the card:\n" + GOOD,
+    "a thought before": f"<think>Maybe {json.dumps(OTHER)}?</think>{GOOD}",
+    "Unicode escapes": GOOD.replace("e", "\\u0065").replace("tru\\u0065", "true").replace("fals\\u0065", "false"),
     "a draft before": '{"subject_domain": {"value": "other"}}\n\nBetter:\n' + GOOD,
 }
 
@@ -105,6 +143,7 @@ def changed(field: str, value: Any) -> Any:
         ("provenance_method", "llm-generated (GPT-4)", "llm-generated"),
         ("format_convention", "ShareGPT", "sharegpt"),
         ("format_convention", "image-captions", "image-caption"),
+        ("format_convention", "raw-etxt", "raw-text"),
         ("format_convention", "not stated", "not_stated"),
         ("training_stage", "sft", ("sft",)),
         ("training_stage", "sft, eval", ("sft", "eval")),
@@ -148,6 +187,7 @@ def test_what_is_unambiguous_is_repaired(field: str, given_: Any, stored: Any) -
         ("subject_domain", "not legal-and-policy"),
         ("subject_domain", "non-geospatial"),
         ("provenance_method", "unfiltered-subset"),
+        ("provenance_method", "mined"),
         ("provenance_method", "synthetic"),
         ("training_stage", ["sft", "gardening"]),
         ("training_stage", ["not_stated", "not_applicable"]),
@@ -207,6 +247,31 @@ def test_a_long_quote_is_cut_to_a_verbatim_span() -> None:
     assert found.quote is not None
     assert len(found.quote.split()) == 25
     assert found.quote in CARD
+
+
+@pytest.mark.parametrize("marks", ['"', "'"])
+def test_marks_inside_a_quote_that_nobody_escaped(marks: str) -> None:
+    card = 'The set holds 40 "hard" and \'odd\', not "unsafe" questions of the board\'s exam, all new.'
+    quote = card[4:-1]
+    text = "{" + ", ".join(
+        f'"{name}": {{"value": {json.dumps(p["value"])}, "quote": "x"}}' for name, p in ANSWER.items()
+    )
+    text = text.replace('"quote": "x"', f'"quote": {marks}{quote}{marks}') + "}"
+    parsed = parse_extraction(text, TAXONOMY, card)
+    answers.check(parsed, TAXONOMY, card)
+    assert {name: found.value for name, found in parsed.values.items()} == EXPECTED
+    assert {found.quote for found in parsed.values.values()} == {quote}
+
+
+@pytest.mark.parametrize("name", ["quote", "value", "name", "label", "evidence"])
+def test_a_field_may_be_called_like_a_part_of_an_answer(name: str) -> None:
+    field = {"name": name, "kind": "one", "description": "d", "slugs": {"glad": "x", "sad": "y"}}
+    other = {"name": "mood", "kind": "one", "description": "d", "slugs": {"low": "x", "high": "y"}}
+    taxonomy = loads(json.dumps({"name": "t", "fields": [field, other]}))
+    answer = {name: {"value": "sad", "quote": "I am"}, "mood": {"value": "low", "quote": "am low"}}
+    parsed = parse_extraction(json.dumps(answer), taxonomy, "I am low.")
+    assert [found.value for found in parsed.values.values()] == ["sad", "low"]
+    assert all(found.verified for found in parsed.values.values())
 
 
 def test_a_repair_fills_the_gaps_and_changes_nothing_else() -> None:
@@ -347,7 +412,29 @@ def test_other_is_only_taken_at_its_word(text: str) -> None:
         assert nearest(near, slugs) != "other"
 
 
-@pytest.mark.parametrize("unit", ["{", "[", '{"a":', '"\\', '{"', "[{", "{a:[", "\\", "{'value':'", "},{"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "{",
+        "[",
+        '{"a":',
+        '"\\',
+        '{"',
+        "[{",
+        "{a:[",
+        "\\",
+        "{'value':'",
+        "},{",
+        "# ",
+        "/*",
+        "//",
+        '{"a" "',
+        '"a"x',
+        "\u201c",
+        '{"quotes":{"geo_scope":"x"},"a":',
+        '{"geo_scope":{"value":',
+    ],
+)
 def test_hostile_answers_take_little_time(unit: str) -> None:
     started = time.process_time()
     values(unit * (300_000 // len(unit)))
