@@ -42,7 +42,7 @@ def digest(conn: sqlite3.Connection) -> str:
     """SHA-256, in hex, of everything that the chunks are made from. Much cheaper than making them."""
     state = hashlib.sha256(taxonomy_in_force(conn).digest.encode())
     for sql in (
-        "SELECT d.dataset_id, c.input_hash, i.result_id, i.provider, i.model, v.field, v.value, v.quote, v.verified"
+        "SELECT d.dataset_id, c.input_hash, i.provider, i.model, v.field, v.value, v.quote, v.verified"
         " FROM dataset d LEFT JOIN card c ON c.dataset_id = d.dataset_id"
         " LEFT JOIN in_force i ON i.dataset_id = d.dataset_id AND i.stage = 'extract'"
         " LEFT JOIN field_value v ON v.result_id = i.result_id WHERE d.on_map = 1 ORDER BY d.dataset_id, v.field",
