@@ -55,6 +55,7 @@ _NOT_ABOUT = re.compile(
     r"|(?:data(?:set)?|model) cards?|this card|pip install|load_dataset|pull request|more information|dataset description|homepage|table of contents|huggingface|hugging face"
     r"|to (?:load|use|access)|you can|can (?:also )?be used|looks? (?:as follows|like)|following fields|may be offensive"
     r"|examples? (?:of|from) (?:the|questions)|among all splits|data (?:fields|splits|files)|not split\w*|int32|int64"
+    r"|under (?:the |an? )?(?:apache|mit|cc|creative|gpl|open)"
     r"|content warning|not (?:publicly )?available|thanks?|acknowledg\w+|contact|pytorch|implementation of|source code (?:of|for)|official (?:repo|code|github)\w*)\b",
     re.IGNORECASE,
 )

@@ -44,7 +44,9 @@ _SET_OF = re.compile(
     re.IGNORECASE,
 )
 #: "contains 900 calls and is recorded …": without its subject the second verb has none.
-_SECOND_VERB = re.compile(r"\b(?:and|but) (?:is|are|was|were|has|have|comes|can)\b")
+_SECOND_VERB = re.compile(
+    r"\b(?:and|but) (?:the (?:\S+ ){1,2}?)?(?:is|are|was|were|has|have|comes|can|contains?|consists?)\b"
+)
 _BEFORE_NUMBER = re.compile(r"^(?:an?|the|over|about|approximately|around)\s+(?=\d)", re.IGNORECASE)
 _SHORTEST_REST = 5
 _ITSELF = re.compile(rf"\b(?:it|this|{_NOUN})\b", re.IGNORECASE)
