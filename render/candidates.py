@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -31,6 +32,9 @@ _SELDOM_TITLED = 0.1
 _MUCH_COMMONER = 5
 # A subject joins a task ("Medical Question Answering") where so many have either.
 _BOTH = 0.4
+_REST = re.compile(r"^(?:Other|More|Further) ")
+# Below every score, and above having no name.
+_LATER = 1e-3
 # A phrase of which so much is written in capitals is the name of a product, not of a subject.
 _COMMON = 0.25
 # A language is part of a name if so many of a group's datasets have it.
@@ -212,12 +216,18 @@ def _is_broad_task(phrase: Phrase) -> bool:
     )
 
 
-def last_resort(title: str, above: str | None) -> Candidate:
-    """A name for a group without a phrase of its own: after the topic around it, or its exemplar."""
+def last_resort(title: str, above: str | None) -> Iterator[Candidate]:
+    """Names for a group without a phrase of its own: after the topic around it, or its exemplar.
+
+    Several, so that as many groups of one topic need no numbers to be told apart.
+    """
     if above is not None:
-        name = above.removeprefix("Other ").split(" & ")[0]
-        return Candidate(f"Other {name}", key_of(name), 0.0)
+        whole = re.split(r" & |: ", _REST.sub("", above))[0]
+        whole = " ".join(whole.split()[1 - MOST_LOCAL_WORDS :])
+        for place, word in enumerate(("Other", "More", "Further")):
+            yield Candidate(f"{word} {whole}", key_of(whole), -_LATER * place)
+        return
     words = [w for w in clean(title).split() if w.lower() not in ("dataset", "the", "corpus")]
     in_words = len(words) > 1 and all(w.replace("-", "").isalpha() for w in words)
     name = title_case(" ".join(words[:MOST_LOCAL_WORDS])) if in_words else "Various"
-    return Candidate(name, key_of(name), 0.0)
+    yield Candidate(name, key_of(name), 0.0)

@@ -95,7 +95,7 @@ def name_layers(
                 # Nearly all of the topic around: another name would say that there is a difference.
                 found.insert(0, replace(whole, score=_NEARLY_CERTAIN))
             around_it = None if above is None else named[above[0]][above[1]].name
-            found.append(last_resort(documents[exemplars(depth, group)].title, around_it))
+            found += last_resort(documents[exemplars(depth, group)].title, around_it)
             if (depth, group) in kept:
                 name = kept[depth, group]
                 found = [Candidate(name, key_of(name), float("inf"))]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from render import abbreviations, clusters, keyphrases, naming
+from render.candidates import last_resort
 from render.topic_documents import Document, tasks_of
 
 
@@ -286,3 +287,20 @@ def test_a_subject_and_a_task_make_a_name_where_both_are_taken() -> None:
     assert name([labels], [*medical, *images, *rest, *answers]) == [
         ["Medical Question Answering", "Medicine and Biology", "Machine Translation", "Question Answering"]
     ]
+
+
+@pytest.mark.parametrize(
+    ("above", "names"),
+    [
+        ("Machine Translation: European Languages", ["Other Machine Translation", "More Machine Translation"]),
+        ("Non-English Named Entity Recognition", ["Other Named Entity Recognition", "More Named Entity Recognition"]),
+        ("Other NLI & Similarity", ["Other NLI", "More NLI"]),
+    ],
+)
+def test_the_rest_of_a_topic_is_named_after_it(above: str, names: list[str]) -> None:
+    assert [c.text for c in last_resort("owls-v2", above)][:2] == names
+
+
+def test_without_a_topic_around_an_exemplar_in_words_lends_its_title() -> None:
+    assert [c.text for c in last_resort("The calls of owls dataset", None)] == ["Calls of Owls"]
+    assert [c.text for c in last_resort("owls_v2-1", None)] == ["Various"]
