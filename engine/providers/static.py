@@ -73,7 +73,7 @@ def embedding_text(title: str, tags: Sequence[str], body: str, cut: int | None =
         body = body[: cut * _RAW_SHARE]
     telling = (tag.removeprefix("task_categories:").removeprefix("task_ids:") for tag in tags)
     head = [title.strip(), ", ".join(tag for tag in telling if not _UNTELLING.fullmatch(tag))]
-    return "\n".join([*(part for part in head if part), strip(body)])[:cut].strip()
+    return "\n".join([*(part for part in head if part), strip(body, cut)])[:cut].strip()
 
 
 #: Tags on language, size, origin and format of files: many datasets of every subject share them.
