@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +24,8 @@ CHUNK = 200
 """Datasets in a chunk: about 400 kB, a quarter of it when served compressed."""
 CARD_CHARACTERS = 900
 NEIGHBORS = 10
+# claude-haiku-4-5-20251001: family, version, day.
+_CLAUDE = re.compile(r"claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?:-\d{8})?")
 
 
 def chunks(conn: sqlite3.Connection, frame: Frame) -> Iterator[str]:
@@ -42,7 +45,7 @@ def digest(conn: sqlite3.Connection) -> str:
     """SHA-256, in hex, of everything that the chunks are made from. Much cheaper than making them."""
     state = hashlib.sha256(taxonomy_in_force(conn).digest.encode())
     for sql in (
-        "SELECT d.dataset_id, c.input_hash, i.result_id, i.provider, i.model, v.field, v.value, v.quote, v.verified"
+        "SELECT d.dataset_id, c.input_hash, i.provider, i.model, v.field, v.value, v.quote, v.verified"
         " FROM dataset d LEFT JOIN card c ON c.dataset_id = d.dataset_id"
         " LEFT JOIN in_force i ON i.dataset_id = d.dataset_id AND i.stage = 'extract'"
         " LEFT JOIN field_value v ON v.result_id = i.result_id WHERE d.on_map = 1 ORDER BY d.dataset_id, v.field",
@@ -83,7 +86,7 @@ def _claims(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]], fields: l
             shown(value, free=field in free),
             text if told else "",
             state,
-            f"{provider}, {model}",
+            made_by(provider, model),
         ]
     sql = "SELECT dataset_id, field, value, author FROM override WHERE field <> 'summary' AND dataset_id IN :ids"
     for dataset_id, field, value, author in _query(conn, sql, rows):
@@ -91,6 +94,17 @@ def _claims(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]], fields: l
     for dataset_id, row in rows.items():
         claims = [(heading(field), found.get((dataset_id, field.name))) for field in fields]
         row["fields"] = [[name, *claim] for name, claim in claims if claim]
+
+
+def made_by(provider: str, model: str) -> str:
+    """Who read a card: "by rules", "by Claude Haiku 4.5", or by a model under its own name."""
+    if provider == "local":
+        return "by rules"
+    claude = _CLAUDE.fullmatch(model)
+    if claude:
+        family, major, minor = claude.groups()
+        return f"by Claude {family.capitalize()} {major}{f'.{minor}' if minor else ''}"
+    return f"by {plain(model, 60)}"
 
 
 def shown(value: str | None, *, free: bool) -> str:

@@ -16,6 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from render.abbreviations import same
 from render.clusters import Labels
 from render.topic_documents import EXCERPT_CHARS, Document
 from render.wordlists import EDGE_WORDS, GENERIC_TASKS, STOP_WORDS, WEAK_WORDS
@@ -54,6 +55,8 @@ class Phrase:
     is_subject: bool
     titled: float
     """Share of all documents having it that have it in their title."""
+    common: float = 1.0
+    """Share of its places in card texts where its last word is written small: near 0 for names of products."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Vocabulary:
     subjects: NDArray[np.bool_]
     titled: NDArray[np.float64]
     """Share of its documents that have it in their title."""
+    common: NDArray[np.float64]
+    """Share of its places in card texts where its last word is written small; 0 where no text has it."""
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
     weights: NDArray[np.float64]
@@ -150,11 +155,15 @@ def vocabulary(documents: Sequence[Document], *, fewest: int = 2, most: int = 60
     subjects: set[Key] = set()
     seen: Counter[Key] = Counter()
     titled: Counter[Key] = Counter()
+    small: Counter[Key] = Counter()
+    written: Counter[Key] = Counter()
     for document in documents:
         found: dict[Key, float] = {}
         for key, phrase in candidates(document.body[:EXCERPT_CHARS]):
             found[key] = _BODY_WEIGHT
             spellings[key][phrase] += 1
+            written[key] += 1
+            small[key] += phrase.rpartition(" ")[2].islower()
         for key, phrase in candidates(document.title):
             if found.get(key) != 1.0:
                 titled[key] += 1
@@ -190,6 +199,7 @@ def vocabulary(documents: Sequence[Document], *, fewest: int = 2, most: int = 60
         tasks=np.array([k in tasks for k in kept], dtype=bool),
         subjects=np.array([k in subjects for k in kept], dtype=bool),
         titled=np.array([titled[k] / seen[k] for k in kept], dtype=np.float64),
+        common=np.array([small[k] / max(1, written[k]) for k in kept], dtype=np.float64),
         rows=rows,
         columns=columns,
         weights=np.array([e[2] for e in entries], dtype=np.float64),
@@ -249,6 +259,7 @@ def of_groups(vocabulary: Vocabulary, labels: Labels, *, breadth: float = 0.75, 
                 is_task=bool(vocabulary.tasks[chosen[i]]),
                 is_subject=bool(vocabulary.subjects[chosen[i]]),
                 titled=float(vocabulary.titled[chosen[i]]),
+                common=float(vocabulary.common[chosen[i]]),
             )
             for i in best
         ]
@@ -269,10 +280,14 @@ def _favour(vocabulary: Vocabulary) -> NDArray[np.float64]:
 
 
 def _without_overlaps(phrases: Sequence[Phrase]) -> list[Phrase]:
-    """Of phrases that share words at their ends or hold one another, keep the one that comes first."""
+    """Of phrases that share words at their ends or hold one another, keep the one that comes first.
+
+    Tasks and subjects are chosen from a list, not cut from a text: they give way only to another name of the same.
+    """
     kept: list[Phrase] = []
     for phrase in phrases:
-        if not any(_overlap(phrase.key, other.key) for other in kept):
+        alike = same if phrase.is_task else _overlap
+        if not any(alike(phrase.key, other.key) for other in kept):
             kept.append(phrase)
     return kept
 
@@ -283,33 +298,3 @@ def _overlap(a: Key, b: Key) -> bool:
     if any(b[i : i + len(a)] == a for i in range(len(b) - len(a) + 1)):
         return True
     return any(a[-n:] == b[:n] or b[-n:] == a[:n] for n in range(1, len(a))) or same(a, b)
-
-
-def same(a: Key, b: Key) -> bool:
-    """Whether one phrase is the other with words abbreviated: "NER", "named entity recognition"."""
-    a, b = spelled_out(a), spelled_out(b)
-    if a == b:
-        return True
-    if len(a) > len(b):
-        a, b = b, a
-    initials = "".join(word[0] for word in b)
-    return len(a) == 1 and len(b) > 1 and a[0] in (initials, "".join(w[0] for w in b if w not in _SMALL_WORDS))
-
-
-_SMALL_WORDS = frozenset({"of", "to", "the", "and", "in", "for"})
-_ABBREVIATED = {
-    "qa": ("question", "answering"),
-    "ner": ("named", "entity", "recognition"),
-    "nli": ("natural", "language", "inference"),
-    "vqa": ("visual", "question", "answering"),
-    "asr": ("automatic", "speech", "recognition"),
-    "mt": ("machine", "translation"),
-    "dialog": ("dialogue",),
-    "conversational": ("dialogue",),
-    "conversation": ("dialogue",),
-}
-
-
-def spelled_out(key: Key) -> Key:
-    """A phrase without the abbreviations that are common in dataset cards."""
-    return tuple(part for word in key for part in _ABBREVIATED.get(word, (word,)))

@@ -9,14 +9,15 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from render.abbreviations import same
 from render.candidates import Candidate, Marks, apart, candidates, family_of, language_of, last_resort
 from render.clusters import Labels
 from render.heavy import heavy
-from render.keyphrases import Key, Phrase, Vocabulary, key_of, of_groups, same
+from render.keyphrases import Phrase, Vocabulary, key_of, of_groups
 from render.languages import family_shares
 from render.topic_documents import Document
 from render.wording import MOST_WORDS, acceptable, clean, folded, title_case, unlike
-from render.wordlists import GENERIC_TASKS
+from render.wordlists import GENERIC_TASKS, WIDEST
 
 __all__ = ["MOST_WORDS", "Naming", "acceptable", "clean", "folded", "name_layers", "title_case", "unlike"]
 
@@ -26,13 +27,14 @@ ONE_TOPIC = "All Datasets"
 _BREADTH = (0.75, 1.15)
 # A part with so many of a topic's datasets is as good as the topic, and may bear its name.
 _NEARLY_ALL = 0.8
-# A task that says little names a part only where it is so much commoner than in the whole.
+# A subject, or a task that says little, names a part only where it is so much commoner than in the whole.
 _COMMONER = 1.3
 # A part in which the name of the whole is so much commoner than in the whole is its heart.
 _HEART = 1.6
 
-# A score above all others: names that stand.
+# Scores above all others: names that stand, and below them those taken over from the topic around.
 _CERTAIN = 1e6
+_NEARLY_CERTAIN = 1e3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +64,13 @@ def name_layers(
         kept: names that stand, by (layer, group).
 
     Returns:
-        For each layer and group a name of one to six words, unlike all others of its layer.
+        For each layer and group a name of one to four words, unlike all others of its layer.
     """
     if len(layers) == 1 and int(layers[0].max(initial=-1)) == 0:
         common = [p.text for p in _common(vocabulary, len(documents))]
         return [[Naming(kept.get((0, 0), ONE_TOPIC), common)]]
     named: list[list[Naming]] = []
-    keys: list[list[Key]] = []
+    chosen_of: list[list[Candidate]] = []
     families = [family_shares(d.languages) for d in documents]
     for depth, labels in enumerate(layers):
         share = depth / (len(layers) - 1) if len(layers) > 1 else 1.0
@@ -80,28 +82,32 @@ def name_layers(
             phrases = ranked
             members = np.flatnonzero(labels == group).tolist()
             above = parents[depth][group]
-            taken: Key | None = None
+            whole: Candidate | None = None
             if above is not None:
                 around = layers[above[0]] == above[1]
+                whole = chosen_of[above[0]][above[1]]
                 if sizes[group] < _NEARLY_ALL * int(around.sum()):
-                    taken = keys[above[0]][above[1]]
-                    phrases = _set_apart(phrases, vocabulary, around, taken)
+                    phrases = _set_apart(phrases, vocabulary, around, whole)
+                    whole = None
             marks = Marks(language_of([documents[i] for i in members], documents), family_of(members, families))
             found = list(candidates(phrases, marks, partial(apart, vocabulary, labels == group)))
+            if whole is not None:
+                # Nearly all of the topic around: another name would say that there is a difference.
+                found.insert(0, replace(whole, score=_NEARLY_CERTAIN))
             around_it = None if above is None else named[above[0]][above[1]].name
-            found.append(last_resort(documents[exemplars(depth, group)].title, around_it))
+            found += last_resort(documents[exemplars(depth, group)].title, around_it)
             if (depth, group) in kept:
                 name = kept[depth, group]
                 found = [Candidate(name, key_of(name), float("inf"))]
             options.append(found)
         chosen = _assign(options)
         named.append([Naming(c.text, [p.text for p in ps[:16]]) for c, ps in zip(chosen, phrases_of, strict=True)])
-        keys.append([c.key for c in chosen])
+        chosen_of.append(chosen)
     return named
 
 
 def _set_apart(
-    phrases: Sequence[Phrase], vocabulary: Vocabulary, around: NDArray[np.bool_], taken: Key
+    phrases: Sequence[Phrase], vocabulary: Vocabulary, around: NDArray[np.bool_], whole: Candidate
 ) -> list[Phrase]:
     """Order a part's phrases by how much commoner they are in it than in the topic around it.
 
@@ -111,11 +117,16 @@ def _set_apart(
     for phrase in phrases:
         ratio = phrase.coverage / max(vocabulary.coverage(phrase.column, around), 0.01)
         factor = min(1.25, 0.5 * float(np.log2(1.0 + ratio)))
-        if taken is not None and same(phrase.key, taken):
+        if same(phrase.key, whole.key):
             # The whole is called after this part of it: better the same name again than a wrong one.
             factor = 0.4 if ratio >= _HEART else 0.1
-        elif phrase.key in GENERIC_TASKS and ratio < _COMMONER:
+        elif "&" not in whole.text and set(phrase.key) < set(whole.key):
+            # A part is not wider than the whole: "Translation" in "Speech Translation".
             factor = 0.1
+        elif (phrase.is_subject or phrase.key in GENERIC_TASKS) and ratio < _COMMONER:
+            factor = 0.1
+        elif phrase.key == WIDEST:
+            factor = 0.0
         found.append(replace(phrase, score=phrase.score * factor))
     return sorted(found, key=lambda p: (-p.score, p.key))
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from render.keyphrases import Phrase, key_of
-from render.wordlists import LOWER_WORDS, TASK_NAMES, UPPER_WORDS
+from render.wordlists import LOWER_WORDS, SUBJECT_NAMES, TASK_NAMES, UPPER_WORDS
 
 MOST_WORDS = 6
 """A longer name does not fit on the map."""
@@ -28,8 +28,10 @@ def unlike(name: str, taken: Iterable[str]) -> str:
 
 def display(phrase: Phrase) -> str:
     """A phrase as a name: title case, tasks by their usual names, acronyms in capitals."""
-    if phrase.is_task and phrase.key in TASK_NAMES:
-        return TASK_NAMES[phrase.key]
+    if phrase.is_task:
+        usual = TASK_NAMES.get(phrase.key) or SUBJECT_NAMES.get(phrase.key)
+        if usual:
+            return usual
     return title_case(phrase.text)
 
 

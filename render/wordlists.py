@@ -74,7 +74,10 @@ EDGE_WORDS = _words(
 
 WEAK_WORDS = _words(
     """
-    agreement analysis answer answering area aspect average-case base basic behavior book choice classification
+    agentic agreement analysis answer article clean customer distilled instruct post prompt reasoning response
+    snapshot solution student teacher arabic bengali chinese czech danish dutch finnish french german greek hebrew hindi
+    indonesian italian japanese korean norwegian persian polish portuguese romanian russian spanish swedish tamil thai
+    turkish ukrainian urdu vietnamese answering area aspect average-case base basic behavior book choice classification
     claim cluster comment comparison complex component concept condition control conversation country course
     creation crowd crowdsourced culture day degree design detection direct direction discovery discussion
     document effect element environment evidence expert explanation expression extraction fact factor
@@ -90,33 +93,90 @@ WEAK_WORDS = _words(
 )
 """None of these is a name by itself; in a phrase of two or three words they are welcome."""
 
-GENERIC_TASKS = frozenset(
-    {
-        ("text", "classification"),
-        ("text", "generation"),
-        ("text2text", "generation"),
-        ("token", "classification"),
-        ("fill", "mask"),
-        ("multi", "class", "classification"),
-        ("multi", "label", "classification"),
-        ("text", "retrieval"),
-        ("feature", "extraction"),
-        ("text", "scoring"),
-        ("other",),
-    }
-)
-"""Tasks, as they are counted, that say how data is shaped rather than what it is about."""
+GENERIC_TASKS = {
+    ("text", "classification"): 0.5,
+    ("text", "generation"): 0.5,
+    ("text2text", "generation"): 0.5,
+    ("token", "classification"): 0.1,
+    ("fill", "mask"): 0.5,
+    ("multi", "class", "classification"): 0.3,
+    ("multi", "label", "classification"): 0.3,
+    ("text", "retrieval"): 0.5,
+    ("feature", "extraction"): 0.3,
+    ("text", "scoring"): 0.2,
+    ("other",): 0.0,
+}
+"""Tasks, as they are counted, that say how data is shaped rather than what it is about, and how fit they are as names."""
 
 SHAPELESS = frozenset(
-    {("general", "web", "text"), ("instruction", "and", "chat"), ("multi", "domain"), ("translated",)}
+    {
+        ("multi", "domain"),
+        ("translated",),
+        ("other",),
+        ("question", "answer"),
+        ("instruction", "response"),
+        ("prompt", "response"),
+        ("prompt", "completion"),
+        ("premise", "hypothesi"),
+        ("premise", "hypothesis"),
+        ("fine", "tuning"),
+        ("supervised", "fine", "tuning"),
+        ("data", "science"),
+    }
 )
-"""Subjects and tasks, as they are counted, that tell readers of a map nothing."""
+"""Subjects, tasks and phrases, as they are counted, that tell readers of a map nothing."""
+
+WIDEST = ("general", "web", "text")
+"""The subject of all texts that have no other: seldom what sets a part of a topic apart."""
+
+ADJECTIVES = {
+    ("medical", "and", "biomedical"): "Medical",
+    ("legal", "and", "policy"): "Legal",
+    ("finance", "and", "business"): "Financial",
+    ("math", "and", "reasoning"): "Math",
+    ("code", "and", "software"): "Code",
+    ("scientific", "research"): "Scientific",
+    ("geospatial",): "Geospatial",
+}
+"""Subjects before a task."""
+
+SUBJECT_NAMES = {
+    ("general", "web", "text"): "Web Text",
+    ("instruction", "and", "chat"): "Instructions and Chat",
+    ("natural", "image", "and", "video"): "Images and Video",
+    ("medical", "and", "biomedical"): "Medicine and Biology",
+    ("robotics", "and", "embodied"): "Robotics",
+    ("agent", "and", "tool", "use"): "Agents and Tools",
+    ("entertainment", "and", "gaming"): "Games and Entertainment",
+    ("safety", "alignment"): "Safety and Toxicity",
+    ("geospatial",): "Geospatial Data",
+    ("rag", "evaluation"): "Retrieval and RAG",
+    ("scientific", "research"): "Scientific Research",
+    ("finance", "and", "business"): "Finance and Business",
+    ("legal", "and", "policy"): "Law and Policy",
+    ("generated", "media"): "Generated Media",
+}
+"""Names of subjects that differ from their slugs."""
 
 SHORT_NAMES = {
     ("named", "entity", "recognition"): "Entity Recognition",
-    ("natural", "language", "inference"): "Language Inference",
+    ("natural", "language", "inference"): "NLI",
     ("question", "answering"): "QA",
+    ("visual", "question", "answering"): "Visual QA",
     ("multi", "label", "classification"): "Multi-Label",
+    ("translation",): "Translation",
+    ("machine", "translation"): "Translation",
+    ("sentiment", "classification"): "Sentiment",
+    ("sentiment", "analysis"): "Sentiment",
+    ("sentiment", "scoring"): "Sentiment",
+    ("semantic", "similarity", "scoring"): "Similarity",
+    ("semantic", "similarity"): "Similarity",
+    ("automatic", "speech", "recognition"): "Speech",
+    ("dialogue", "modeling"): "Dialogue",
+    ("dialogue", "generation"): "Dialogue",
+    ("conversational",): "Conversations",
+    ("part", "of", "speech"): "POS Tagging",
+    ("reading", "comprehension"): "Reading",
 }
 """Names of tasks where two are to fit."""
 
@@ -146,6 +206,16 @@ TASK_NAMES = {
     ("open", "domain", "qa"): "Open-Domain QA",
     ("closed", "domain", "qa"): "Closed-Domain QA",
     ("multiple", "choice", "qa"): "Multiple-Choice QA",
+    ("multiple", "choice"): "Multiple-Choice QA",
+    ("dialogue", "generation"): "Dialogue",
+    ("video", "text", "to", "text"): "Video Understanding",
+    ("audio", "text", "to", "text"): "Audio Understanding",
+    ("table", "to", "text"): "Data-to-Text Generation",
+    ("image", "to", "image"): "Image Editing",
+    ("tabular", "classification"): "Tabular Data",
+    ("tabular", "regression"): "Tabular Data",
+    ("text", "ranking"): "Retrieval and Ranking",
+    ("feature", "extraction"): "Embeddings",
     ("part", "of", "speech"): "Part-of-Speech Tagging",
     ("robotic",): "Robotics",
     ("robotics",): "Robotics",
@@ -158,7 +228,7 @@ UPPER_WORDS = {
         _words(
             """
             3D 2D AI API ASR CT DNA DPO EEG ECG GIS GPT GPU GUI HTML IoT JSON LaTeX LLM LLMs LiDAR MRI NER NLI NLP NSFW
-            OCR PDF POS QA RAG RLHF RNA SFT SQL TTS UAV UI US VLM VQA COVID COVID-19 SPARQL JavaScript GitHub YouTube
+            OCR PDF POS PII QA RAG RLHF RNA SFT SQL TTS UAV UI US VLM VQA COVID COVID-19 SPARQL JavaScript GitHub YouTube
             """
         )
     )

@@ -129,17 +129,22 @@ class StrippedText:
         return raw_start, raw + min(length, end - out)
 
 
-def strip(body: str) -> str:
-    """The body of a card (without front matter) without its boilerplate."""
-    return strip_mapped(body).text
+def strip(body: str, enough: int | None = None) -> str:
+    """The body of a card (without front matter) without its boilerplate; see `strip_mapped`."""
+    return strip_mapped(body, enough).text
 
 
-def strip_mapped(body: str) -> StrippedText:
-    """`strip`, with the way back to the raw body. Paragraphs are parted by a blank line, lines by a newline."""
+def strip_mapped(body: str, enough: int | None = None) -> StrippedText:
+    """`strip`, with the way back to the raw body. Paragraphs are parted by a blank line, lines by a newline.
+
+    Ends with the line in which `enough` characters are reached, if so many are asked for.
+    """
     out: list[str] = []
     pieces: list[tuple[int, int, int]] = []
     at = 0
     for start, end, new_paragraph in _kept_lines(body):
+        if enough is not None and at >= enough:
+            break
         glue = ("\n\n" if new_paragraph else "\n") if at else ""
         begun = False
         for text, raw in _inline(body, start, end):

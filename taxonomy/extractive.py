@@ -10,13 +10,14 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from taxonomy.rewriting import rewritten
 from taxonomy.scoring import lexicon
-from taxonomy.summaries import sentences, summary_problem, trim_summary
+from taxonomy.summaries import DANGLING, sentences, summary_problem, trim_summary
 
 WEIGHTS = Path(__file__).with_name("summary.json")
 
@@ -43,6 +44,8 @@ _LANGUAGE = re.compile(
     r"|Turkish|Vietnamese|Thai|Indonesian|Polish|Dutch|Swedish|Danish|Norwegian|Finnish|Czech|Greek|Ukrainian"
     r"|multilingual|languages?)\b"
 )
+#: One person or event: a record, perhaps, rather than all of them.
+_EXAMPLE = re.compile(r"\b(?:his|her|he|she|said|finished|won|died|born)\b|^[^,.]*\b(?:must|should)\b", re.IGNORECASE)
 _LEANING = re.compile(
     r"(?:however|these|they|for|in|to|as|when|if|each|all|its|it|there|but|also|thus)\b", re.IGNORECASE
 )
@@ -50,48 +53,50 @@ _LEANING = re.compile(
 _NOT_ABOUT = re.compile(
     r"\b(?:download(?:s|ed|able|ing)?|licen[sc]e[ds]?|licensing|copyright(?:ed)?|(?<!-)cit(?:e|ation)s?|bibtex|readme|click|http"
     r"|(?:data(?:set)?|model) cards?|this card|pip install|load_dataset|pull request|more information|dataset description|homepage|table of contents|huggingface|hugging face"
-    r"|to (?:load|use|access)|thanks?|acknowledg\w+|contact|pytorch|implementation of|source code (?:of|for)|official (?:repo|code|github)\w*)\b",
+    r"|to (?:load|use|access)|you can|can (?:also )?be used|looks? (?:as follows|like)|following fields|may be offensive"
+    r"|examples? (?:of|from) (?:the|questions)|among all splits|data (?:fields|splits|files)|not split\w*|int32|int64"
+    r"|under (?:the |an? )?(?:apache|mit|cc|creative|gpl|open)"
+    r"|content warning|not (?:publicly )?available|thanks?|acknowledg\w+|contact|pytorch|implementation of|source code (?:of|for)|official (?:repo|code|github)\w*)\b",
     re.IGNORECASE,
 )
-_BROKEN = re.compile(r"<[^<>]*>|[{}|\\]|\(\s*\)|\w_\w+_|&\w+;|^\W|\.\.\.|\S{40}|[:;,(]\W*$")
+#: "label: a classification label", "Ner_tags: Array of tags": what a column holds.
+_FIELD = re.compile(
+    r"['\"]?(?:[a-z][\w-]*|(?:text|labels?|sentences?|inputs?|outputs?|ids?|documents?|questions?|answers?|contexts?|titles?"
+    r"|tokens?|tags?|source|target|summary|category|premise|hypothesis|url|word|language|score|train|test"
+    r"|\w+_\w+))['\"]?(?:\s\([^()]{1,30}\))?\s?:\s",
+    re.IGNORECASE,
+)
+_BROKEN = re.compile(
+    r"<[^<>]*>|[{}|\\]|\(\s*\)|\w_\w+_|&\w+;|^\W|\.\.\.|\S{40}|[:;,(?]\W*$|\bviz\.?$"
+    # rows of tables
+    r"|\d[\d,.]*\s+\d[\d,.]*\s+\d"
+)
 _LEFT_BEHIND = re.compile(r"\((?:\s*(?:see|cf|e\.g|at|here))?\s*[,;.]*\s*\)|\[\s*\]|\\(?=\s|$)")
 _CANDIDATES = 40
 _CHARS = 6_000
 
-_SUBJECT = (
-    r"(?:(?:the|our|this)\s+)?(?:[^\s,;:.]+\s+){1,8}?(?:\([^()]{1,40}\)\s*)?"
-    r"(?:(?:data ?set|corpus|benchmark|collection|database|treebank)\s+)?(?:\([^()]{1,40}\)\s*)?"
-)
-#: "NAME is a …" and "NAME contains …": the records come after.
-_IS_A = re.compile(
-    rf"^(?:it's|{_SUBJECT},?\s*(?:is|are|was))\s+(?:an?|the(?: first| largest)?)\s+(?:(?:new|novel|large|small)\s+)*",
-    re.IGNORECASE,
-)
-_CONTAINS = re.compile(
-    rf"^{_SUBJECT}(?:\(?v?\d[\d.]*\)?\s+)?(?:, [^,.;]{{3,60}}, )?(?:is (?:made up|composed|comprised) of|consists? of|contains?|comprises?|includes?"
-    r"|provides?|offers?|covers?|comprise|presents?|has(?= (?:more|over|about|\d)))\s+(?=\S)",
-    re.IGNORECASE,
-)
-_WE_MADE = re.compile(
-    r"^we (?:have )?(?:collect|construct|creat|built|build|present|introduc|gather|crowdsourc)(?:ed|e|s)?\s+"
-    r"(?:an?\s+)?(?:(?:new|novel|large|small)\s+)*",
-    re.IGNORECASE,
-)
-_SET_OF = re.compile(
-    r"^(?:data ?set|corpus|collection|benchmark|set)\s+"
-    r"(?:of|containing|consisting of|that contains|which contains|with|comprising|comprised of)\s+",
-    re.IGNORECASE,
-)
-_BEFORE_NUMBER = re.compile(r"^(?:an?|the|over|about|approximately|around)\s+(?=\d)", re.IGNORECASE)
-_SHORTEST_REST = 5
 _TASKS = ("task_ids:", "task_categories:")
+_FINITE = re.compile(r"\b(?:is|are|was|were|be|been|has|have|can|will|may)\b", re.IGNORECASE)
+_COLUMN = re.compile(r"\b[\w-]+:\s")
+_LETTERS_A_WORD = 3.2
 _VAGUE = re.compile("other|text-scoring|fill-mask|masked|tabular")
+_IN_WORDS = {
+    "conversational": "conversations",
+    "fill-mask": "language modeling",
+    "text2text-generation": "text generation",
+}
+_COMPOUND = re.compile(r"\b(multi|open|closed|multiple) (class|label|input|domain|choice)\b")
+_UNSPACED = re.compile(r"(?<=[a-z]{3})\.(?=[A-Z][a-z]+\s)")
+#: Where the bars of a table stood there are runs of spaces now.
+_CELLS = re.compile(r"^[^\n]*\S {3}\S[^\n]*\S {3}\S[^\n]*$", re.MULTILINE)
+#: A line of a card that is so long was broken by its writer's editor.
+_WRAPPED_AT = 60
 #: Lines of at most so many words are given their task.
 _SHORT = 16
 
 FEATURES = (
     "centrality", "position", "first", "data", "numbers", "starts_with_number", "name", "weak", "off_length",
-    "length", "made", "language", "rewritten", "long_sentence", "leaning",
+    "length", "made", "language", "rewritten", "long_sentence", "leaning", "example",
 )  # fmt: skip
 """What a candidate is scored by, in the order of `Candidate.features`."""
 
@@ -125,19 +130,23 @@ def candidates(text: str, title: str) -> list[Candidate]:
     name = set(_content(title))
     found = []
     for place, sentence in taken:
-        line = _tidied(trim_summary(rewritten(_tidied(sentence))))
-        if len(line.split()) >= 4 and summary_problem(line) is None and not _BROKEN.search(line) and _balanced(line):
+        opened = rewritten(_tidied(sentence), title)
+        line = _tidied(opened) if opened else ""
+        if len(line.split()) >= 4 and summary_problem(line) is None and _reads_well(line):
             found.append(Candidate(line, _features(place, sentence, line, shared, name)))
     return found
 
 
-def rewritten(sentence: str) -> str:
-    """The sentence from where it begins to say what the records are; unchanged where little would be left."""
-    match = _WE_MADE.match(sentence) or _IS_A.match(sentence) or _CONTAINS.match(sentence)
-    if not match or len(sentence[match.end() :].split()) < _SHORTEST_REST:
-        return sentence
-    rest = _BEFORE_NUMBER.sub("", _SET_OF.sub("", sentence[match.end() :]))
-    return rest[0].upper() + rest[1:]
+def _reads_well(line: str) -> bool:
+    """Whether nothing is broken off or left over, and it is words rather than a list of codes or columns."""
+    letters = [len(word) for word in re.findall(r"[^\W\d_]+", line)]
+    return (
+        not _BROKEN.search(line)
+        and _balanced(line)
+        and not DANGLING.search(line.rstrip("."))
+        and len(_COLUMN.findall(line)) < 2
+        and sum(letters) >= _LETTERS_A_WORD * len(letters)
+    )
 
 
 @lru_cache(maxsize=1)
@@ -151,10 +160,33 @@ def _sentences(text: str) -> list[str]:
     """Sentences that could stand alone, in order."""
     return [
         sentence
-        for block in re.split(r"\n{2,}|\n(?=[A-Z0-9])", text)
-        for sentence in sentences(" ".join(block.split()))
-        if 5 <= len(sentence.split()) <= 80 and sum(c.isalpha() for c in sentence) > 0.6 * len(sentence)
+        for block in _blocks(text)
+        for sentence in sentences(_UNSPACED.sub(". ", " ".join(block.split())))
+        if 5 <= len(sentence.split()) <= 80
+        and sum(c.isalpha() for c in sentence) > 0.6 * len(sentence)
+        and not _is_column(sentence)
     ]
+
+
+def _is_column(sentence: str) -> bool:
+    """Whether a sentence tells what a column holds. A name before a colon has a capital or a digit inside."""
+    match = _FIELD.match(sentence)
+    return match is not None and not re.search(r"[A-Z0-9]", match.group()[1:])
+
+
+def _blocks(text: str) -> Iterator[str]:
+    """Paragraphs and items of lists; a line that was only wrapped at its end goes on in the next."""
+    block: list[str] = []
+    for line in _CELLS.sub("", text).split("\n"):
+        begins = line[:1].isupper() or line[:1].isdigit()
+        wrapped = block and len(block[-1]) >= _WRAPPED_AT and block[-1].rstrip()[-1] not in ".!?:"
+        if block and (not line.strip() or (begins and not wrapped)):
+            yield "\n".join(block)
+            block = []
+        if line.strip():
+            block.append(line)
+    if block:
+        yield "\n".join(block)
 
 
 def _content(sentence: str) -> list[str]:
@@ -186,13 +218,14 @@ def _features(place: int, sentence: str, line: str, shared: Counter[str], name: 
         float(not sentence.startswith(line[:-1])),
         float(len(sentence.split()) > 40),
         float(bool(_LEANING.match(sentence))),
+        float(bool(_EXAMPLE.search(line))),
     )
 
 
 def _tidied(text: str) -> str:
     """Without what stripping leaves behind: empty brackets, lone backslashes, marks at either end."""
     text = " ".join(_LEFT_BEHIND.sub(" ", text).split())
-    text = re.sub(r"\s+([,.;:])", r"\1", text)
+    text = re.sub(r"\s+([,.;:])(?=\s|$)", r"\1", text)
     text = re.sub(r"^[-\u2013\u2014\u2022*:;,.]+\s*(?=\S)", "", text)
     return re.sub(r"[\s:;,-]+(\.?)$", r"\1", text)
 
@@ -203,7 +236,8 @@ def _balanced(line: str) -> bool:
 
 def _with_task(line: str, tags: tuple[str, ...]) -> str:
     """A short line with what the data is for added, from the card's own tags, where it does not say."""
-    if not line.endswith(".") or not line[-2].isalnum() or len(line.split()) > _SHORT or re.search(r"\bfor\b", line):
+    whole = line.endswith(".") and line[-2].isalnum() and not _FINITE.search(line)
+    if not whole or len(line.split()) > _SHORT or re.search(r"\bfor\b", line):
         return line
     named = [tag.partition(":")[2] for prefix in _TASKS for tag in tags if tag.startswith(prefix)]
     task = next((name for name in named if re.fullmatch(r"[a-z][a-z-]{2,40}", name) and not _VAGUE.search(name)), None)
@@ -212,16 +246,16 @@ def _with_task(line: str, tags: tuple[str, ...]) -> str:
     words = ["question answering" if word == "qa" else word for word in task.split("-")]
     if any(word[:5] in line.lower() for word in words):
         return line
-    task = " ".join(words)
-    longer = f"{line[:-1]} for {task}."
+    purpose = _COMPOUND.sub(r"\1-\2", " ".join(words))
+    longer = f"{line[:-1]} for {purpose}."
     return longer if summary_problem(longer) is None else line
 
 
 def _fallback(title: str, tags: tuple[str, ...]) -> str:
     """A line from what is known without the text."""
     name = " ".join(re.sub(r"[-_/]+", " ", title).split())
-    tasks = [tag.split(":", 1)[1].replace("-", " ") for tag in tags if tag.startswith("task_categories:")]
-    tasks = [task for task in tasks if task != "other"]
+    given = [tag.split(":", 1)[1] for tag in tags if tag.startswith("task_categories:")]
+    tasks = [_IN_WORDS.get(task, task.replace("-", " ")) for task in given if task != "other"]
     modality = next((tag.split(":", 1)[1] for tag in tags if tag.startswith("modality:")), "")
     kind = f"{modality.capitalize()} data" if modality else "Data"
     purpose = f" for {' and '.join(tasks[:2])}" if tasks else ""

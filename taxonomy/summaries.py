@@ -55,8 +55,11 @@ _LINK = re.compile(r"\[([^\[\]]{1,200})\]\([^()\s]{1,500}\)")
 _SAYS_NOTHING = {"notstated", "notapplicable", "notavailable", "none", "null", "na", "nil", "unknown", "tbd"}
 _ENOUGH_WORDS = 5
 """A sentence that breaks off after so many words still says what the records are."""
+_JOINT = re.compile(
+    r"\s(?:which|that|who|where|while|whereas|because|as well as|and|or|with|for|by|to|in|from|on|of)(?=\s)"
+)
 _NOTHING_LEFT = "Data without a description."
-_DANGLING = re.compile(
+DANGLING = re.compile(
     r"[\s,;:(\u2013\u2014-]+(?:(?:and|or|but|with|of|for|in|on|at|by|to|from|the|a|an|as|that|which|including"
     r"|such|using|where"
     r"|while|than|into|across|per|via|is|are|was|were|has|have|its|their|about|over"
@@ -102,7 +105,7 @@ def parse_summary(answer: str) -> tuple[str | None, str | None]:
     if _REFUSAL.match(text):
         return None, "the model declined"
     if isinstance(text, loosejson.CutText):
-        text = _DANGLING.sub("", text.rpartition(" ")[0])
+        text = DANGLING.sub("", text.rpartition(" ")[0])
         if len(text.split()) < _ENOUGH_WORDS:
             return text or None, "it breaks off"
     if " " not in text and text.isascii():
@@ -245,7 +248,8 @@ def _without(line: str) -> str:
     cleaned = re.sub(r"\s+", " ", cleaned).strip(" ,;:-")
     cleaned = re.sub(r"\s+([,.;:])", r"\1", cleaned)
     cleaned = re.sub(r",(?:\s*,)+", ",", cleaned)
-    cleaned = re.sub(r"\b(an?)\s*,\s*", r"\1 ", cleaned)
+    cleaned = re.sub(r"\b(an?|the)(?:\s*,\s*|\s+and\s+)", r"\1 ", cleaned, flags=re.IGNORECASE)
+    cleaned = re.sub(r"^and\s+", "", cleaned)
     return re.sub(r"\b([Aa])n?\s+(?=([A-Za-z]))", _article, cleaned)
 
 
@@ -265,10 +269,14 @@ def _shorten(line: str, words: int) -> str:
     # The last clause that ends within the limit, unless that would throw away more than half of it.
     ends = [m.start() for m in _CLAUSE.finditer(head)]
     whole = [end for end in ends if len(head[:end].split()) >= words // 2 and _balanced(head[:end])]
+    if not whole:
+        # Else before the last words that depend on what follows them, which may have been cut off.
+        ends = [m.start() for m in _JOINT.finditer(head)]
+        whole = [end for end in ends if len(head[:end].split()) >= 2 * words // 3 and _balanced(head[:end])]
     cut = head[: whole[-1]] if whole else head
     if not _balanced(cut):
         cut = cut[: cut.rfind("(")] or cut
-    return _DANGLING.sub("", cut).rstrip(" ,;:(-\u2013\u2014") or head
+    return DANGLING.sub("", cut).rstrip(" ,;:(-\u2013\u2014") or head
 
 
 def _balanced(text: str) -> bool:

@@ -188,6 +188,28 @@ def test_any_provider_can_be_missing(run_hfmap: Run, rows: Rows, keys: tuple[str
             assert set(values) <= SLUGS[field], field
 
 
+def test_from_local_to_the_cloud_one_provider_at_a_time(run_hfmap: Run, rows: Rows) -> None:
+    """Each switch does the passes that change and no other; what was made before stays, to be compared with."""
+    with Services(generated_cards(8)) as services:
+        keys = {"CO_API_KEY", "ANTHROPIC_API_KEY"}
+        local = {k: v for k, v in services.env.items() if k not in keys}
+        run_hfmap("sync", "--no-map", env=local)
+        assert services.count("embed", "extract", "summarize") == 0
+        anthropic = {k: v for k, v in services.env.items() if k != "CO_API_KEY"}
+        run_hfmap("sync", "--no-map", env=anthropic)
+        assert (services.count("embed"), services.count("extract"), services.count("summarize")) == (0, 8, 8)
+        run_hfmap("sync", "--no-map", env=services.env)
+        assert (services.cohere.texts_embedded, services.count("extract", "summarize")) == (8, 16)
+        compared = json.loads(run_hfmap("eval", "--against", "local", "--json", env=services.env).stdout)
+    assert {field["cards"] for field in compared["against"]["fields"]} == {8}
+    made = rows("SELECT s.stage, s.provider, count(*) FROM result r JOIN spec s USING (spec_id) GROUP BY 1, 2")
+    assert sorted(made) == [
+        (stage, provider, 8)
+        for stage, cloud in (("embed", "cohere"), ("extract", "anthropic"), ("summarize", "anthropic"))
+        for provider in sorted((cloud, "local"))
+    ]
+
+
 def test_real_cards_keyless(run_hfmap: Run, rows: Rows, corpus_cards: Path) -> None:
     run_hfmap("sync", "--no-map", "--source", corpus_cards)
     statuses: Counter[str] = Counter(dict(rows("SELECT card_status, count(*) FROM datasets GROUP BY 1")))

@@ -54,6 +54,11 @@ RULES_SHARE = {"training_stage": 0.25}
 """How far a field trusts the rules, where not fully. Few cards name a stage; the words tell more."""
 
 
+CARDS_COUNT = {"training_stage": 2.0}
+"""How many times more a labelled card counts for a field: a summary seldom tells what its dataset's stages were told by
+(in three shufflings of the folds 70.4 % agree, 69.6 without)."""
+
+
 @dataclass(frozen=True)
 class Example:
     """A document and its labels; an empty label is unknown."""
@@ -113,7 +118,8 @@ def train(examples: Sequence[Example]) -> LinearModel:
         labels = [example.label(attribute) for example in examples]
         kept = [index for index, label in enumerate(labels) if label]
         model = LogisticRegression(C=STRENGTH, max_iter=400)
-        weights = [examples[index].weight for index in kept]
+        more = CARDS_COUNT.get(name, 1.0)
+        weights = [examples[index].weight * (more if examples[index].weight > 1 else 1.0) for index in kept]
         seen = [name not in OWN_RULES or rule.startswith(f"{name}=") for rule in rules]
         share = np.array([1.0] * len(words) + [RULES_SHARE.get(name, 1.0) * see for see in seen])
         masked = x @ sparse.diags(share)

@@ -46,12 +46,12 @@ def search(text: tuple[str, ...], db: str | None, limit: int, semantic: bool, as
     output = Output("json" if as_json else "human")
     if semantic:
         with reading(db) as conn:
-            found = alike(conn, " ".join(text), limit)
-        _write(output, ("repo_id", "likes", "on_map", "summary", "similarity"), found)
-        return
-    with reading(db) as conn:
-        rows = [tuple(row) for row in conn.execute(_SEARCH, (full_text_query(" ".join(text)), limit))]
-    _write(output, ("repo_id", "likes", "on_map", "summary", "hit"), rows)
+            rows = alike(conn, " ".join(text), limit)
+        _write(output, ("repo_id", "likes", "on_map", "summary", "similarity"), rows)
+    else:
+        with reading(db) as conn:
+            rows = [tuple(row) for row in conn.execute(_SEARCH, (full_text_query(" ".join(text)), limit))]
+        _write(output, ("repo_id", "likes", "on_map", "summary", "hit"), rows)
     if not rows:
         output.say("Nothing found.")
 
@@ -97,7 +97,7 @@ def nearest(conn: sqlite3.Connection, dataset_id: int, repo_id: str, limit: int)
     """The nearest datasets, nearest first: (repo_id, likes, on_map, summary, cosine).
 
     Raises:
-        HfmapError: the dataset has no embedding.
+        HfmapError: the dataset has no embedding, or one of zeros.
     """
     import numpy as np
 
@@ -108,14 +108,18 @@ def nearest(conn: sqlite3.Connection, dataset_id: int, repo_id: str, limit: int)
             f"{repo_id} has no embedding: its card is not on the map, or not embedded yet.",
             hint="See why: hfmap show " + repo_id,
         )
-    return _by_cosine([row for row in rows if row is not own], np.frombuffer(own["vector"], dtype="<f4"), limit)
+    vector = np.frombuffer(own["vector"], dtype="<f4")
+    if not vector.any():
+        raise HfmapError(f"Nothing is near {repo_id}: its embedder knows no word of its card.")
+    return _by_cosine([row for row in rows if row is not own], vector, limit)
 
 
 def alike(conn: sqlite3.Connection, text: str, limit: int) -> list[tuple[Any, ...]]:
     """The datasets whose cards are nearest to a text, as `nearest` gives them.
 
     Raises:
-        UsageError: the map's embeddings were not made on this machine, so the text cannot be compared with them here.
+        UsageError: the map's embeddings were not made on this machine, so the text cannot be compared with them here;
+            or no word of the text means anything to the embedder.
     """
     from engine.providers.static import MODEL, StaticEmbedder
 
@@ -125,7 +129,13 @@ def alike(conn: sqlite3.Connection, text: str, limit: int) -> list[tuple[Any, ..
             f"The cards were embedded with {made[0]['model']}, which this command does not call.",
             hint="Search for words (without --semantic), or embed the cards here too: hfmap sync --embedder local",
         )
-    return _by_cosine(conn.execute(_VECTORS).fetchall(), StaticEmbedder().encode([text])[0], limit)
+    vector = StaticEmbedder().encode([text])[0]
+    if not vector.any():
+        raise UsageError(
+            "There is no word to look for that the local embedder knows.",
+            hint='hfmap search --semantic "people reading aloud"',
+        )
+    return _by_cosine(conn.execute(_VECTORS).fetchall(), vector, limit)
 
 
 def _by_cosine(rows: list[Any], vector: Any, limit: int) -> list[tuple[Any, ...]]:

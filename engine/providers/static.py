@@ -42,6 +42,9 @@ DIMENSIONS = 256
 MAX_CHARS = 1500
 """Characters of a stripped card that are embedded; more do no better (benchmarks/keyless.py)."""
 
+_RAW_SHARE = 40
+"""Raw characters that are stripped for each one that is embedded."""
+
 HALF = 60
 """A word piece at position p counts 1 / (1 + p/60): what a card says first says most about it. Half after 60 pieces;
 measured beside 30, 100 and 200."""
@@ -65,9 +68,12 @@ def embedding_text(title: str, tags: Sequence[str], body: str, cut: int | None =
         body: the card after its front matter.
         cut: characters that are kept; None keeps all.
     """
+    # Bounds what a card of megabytes costs; so much raw text nearly always holds the cut of stripped text.
+    if cut is not None:
+        body = body[: cut * _RAW_SHARE]
     telling = (tag.removeprefix("task_categories:").removeprefix("task_ids:") for tag in tags)
     head = [title.strip(), ", ".join(tag for tag in telling if not _UNTELLING.fullmatch(tag))]
-    return "\n".join([*(part for part in head if part), strip(body)])[:cut].strip()
+    return "\n".join([*(part for part in head if part), strip(body, cut)])[:cut].strip()
 
 
 #: Tags on language, size, origin and format of files: many datasets of every subject share them.

@@ -23,7 +23,7 @@ def test_a_click_opens_the_drawer_with_everything_known(site: Site, opened: Open
     tab.wait_for_selector("#drawer .claims")
     assert tab.evaluate("() => hfmap.drawer.current()") == index
     assert tab.evaluate("i => hfmap.data.summary[i]", index) in drawer.inner_text()
-    assert "anthropic, claude-haiku-4-5-20251001" in drawer.inner_text()
+    assert "by Claude Haiku 4.5" in drawer.inner_text()
     assert drawer.locator("blockquote").count() > 3
     assert drawer.locator(".proof.verified").count() > 0
     assert drawer.locator(".excerpt").inner_text().strip()

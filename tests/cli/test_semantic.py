@@ -18,6 +18,8 @@ def test_meaning_is_found_without_the_words(run_hfmap: Run) -> None:
     speech = {"CSTR-Edinburgh/vctk", "google/fleurs", "facebook/voxpopuli", "facebook/multilingual_librispeech",
               "MLCommons/peoples_speech", "amphion/Emilia-Dataset", "reazon-research/reazonspeech"}  # fmt: skip
     assert len(speech & {row["repo_id"] for row in found}) >= 4
+    # Words that mean nothing are near to nothing, rather than to whatever comes first.
+    assert "no word to look for" in run_hfmap("search", "--semantic", "the of and", code=2).stderr
 
 
 def test_embeddings_of_others_are_not_compared(run_hfmap: Run) -> None:

@@ -55,7 +55,7 @@ def test_a_claim_says_what_proves_it(conn: sqlite3.Connection) -> None:
             (result, "special_characteristics", "[]", "", 0),
         ],
     )
-    by = "anthropic, claude-haiku-4-5-20251001"
+    by = "by Claude Haiku 4.5"
     assert rows_of(conn)[0]["fields"] == [
         ["Subject", "Code and software", "code in ten languages", "verified", by],
         ["Stage", "SFT, Eval", "made up", "unverified", by],
@@ -75,6 +75,20 @@ def test_what_a_person_set_goes_before_what_was_read(conn: sqlite3.Connection) -
     assert details.digest(conn) != before
     assert rows_of(conn)[0]["fields"][0] == ["Subject", "Geospatial", "", "person", "Ada"]  # type: ignore[index]
     assert frame.read(conn).vocabularies["subject"] == ["Geospatial"]
+
+
+@pytest.mark.parametrize(
+    ("provider", "model", "said"),
+    [
+        ("local", "hfmap-rules-1", "by rules"),
+        ("anthropic", "claude-haiku-4-5-20251001", "by Claude Haiku 4.5"),
+        ("anthropic", "claude-haiku-5-5", "by Claude Haiku 5.5"),
+        ("anthropic", "claude-sonnet-4-20250514", "by Claude Sonnet 4"),
+        ("openai", "qwen3:8b", "by qwen3:8b"),
+    ],
+)
+def test_who_read_a_card_is_said_in_words(provider: str, model: str, said: str) -> None:
+    assert details.made_by(provider, model) == said
 
 
 def test_front_matter_is_not_shown_and_long_cards_are_cut(conn: sqlite3.Connection) -> None:
@@ -105,6 +119,15 @@ def test_the_digest_is_of_everything_in_the_chunks(conn: sqlite3.Connection) -> 
         conn.execute(change)
         assert details.digest(conn) != before, change
         before = details.digest(conn)
+
+
+def test_the_digest_does_not_tell_in_which_order_cards_were_read(conn: sqlite3.Connection) -> None:
+    fill(conn, 30)
+    before = details.digest(conn)
+    conn.execute("PRAGMA foreign_keys = OFF")
+    for table in ("result", "embedding", "field_value", "summary"):
+        conn.execute(f"UPDATE {table} SET result_id = -result_id")
+    assert details.digest(conn) == before
 
 
 def test_old_chunks_go_when_new_ones_come(conn: sqlite3.Connection, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from render import clusters, keyphrases, naming
+from render import abbreviations, clusters, keyphrases, naming
+from render.candidates import last_resort
 from render.topic_documents import Document, tasks_of
 
 
@@ -176,7 +177,7 @@ def test_parents_hold_most_of_their_parts() -> None:
     ],
 )
 def test_abbreviations_are_the_same_phrase(first: str, second: str, alike: bool) -> None:
-    assert keyphrases.same(keyphrases.key_of(first), keyphrases.key_of(second)) is alike
+    assert abbreviations.same(keyphrases.key_of(first), keyphrases.key_of(second)) is alike
 
 
 def test_a_name_is_not_joined_with_its_abbreviation() -> None:
@@ -204,7 +205,7 @@ def test_a_family_of_languages_is_part_of_a_name() -> None:
     labels = np.array([0] * 6 + [1] * 6 + [2] * 8 + [3] * 30)
     assert name([labels], [*african, *mixed, *english, *rest]) == [
         [
-            "Named Entity Recognition: African Languages",
+            "Entity Recognition: African Languages",
             "Non-English Named Entity Recognition",
             "Named Entity Recognition",
             "Machine Translation",
@@ -220,3 +221,86 @@ def test_a_subject_is_a_name_only_where_nearly_all_have_it() -> None:
     papers += [document(i, "x", tasks=("translation",)) for i in range(6, 20)]
     labels = np.array([0] * 6 + [1] * 14)
     assert name([labels], papers) == [["Hate Speech Detection", "Machine Translation"]]
+
+
+def test_what_is_always_written_large_is_no_name_where_there_is_another() -> None:
+    papers = [
+        replace(document(i, "OwlBench asks about nests. Nest building.", title=f"OwlBench {i}"), subject="robotics")
+        for i in range(6)
+    ]
+    papers += [document(i, "x", tasks=("translation",)) for i in range(6, 30)]
+    labels = np.array([0] * 6 + [1] * 24)
+    ((owls, _),) = name([labels], papers)
+    assert "OwlBench" not in owls
+
+
+def test_a_subject_is_not_hidden_by_a_phrase_that_shares_its_words() -> None:
+    papers = [replace(document(i, "MATH and GSM8K. MATH again."), subject="math and reasoning") for i in range(6)]
+    papers += [document(i, "x", tasks=("translation",)) for i in range(6, 30)]
+    labels = np.array([0] * 6 + [1] * 24)
+    assert name([labels], papers)[0][0] == "Math and Reasoning"
+
+
+def test_a_part_that_is_nearly_all_of_the_whole_bears_its_name() -> None:
+    papers = [document(i, "x", tasks=("question answering", "extractive qa")) for i in range(9)]
+    papers += [document(9, "x", tasks=("question answering",))]
+    papers += [document(i, "x", tasks=("translation",)) for i in range(10, 30)]
+    coarse = np.array([0] * 10 + [1] * 20)
+    fine = np.array([0] * 9 + [-1] + [1] * 20)
+    above, below = name([coarse, fine], papers)
+    assert below[0] == above[0]
+
+
+def test_names_have_at_most_four_words() -> None:
+    tasks = (
+        "named entity recognition",
+        "natural language inference",
+        "automatic speech recognition",
+        "visual question answering",
+        "semantic similarity scoring",
+        "multi label classification",
+    )
+    papers = [document(i, "x", tasks=(tasks[i % 6], tasks[i // 6 % 6])) for i in range(72)]
+    for parts in (1, 3, 6, 12):
+        labels = np.arange(72) * parts // 72
+        for found in name([labels], papers)[0]:
+            assert 1 <= len(found.split()) <= 4, found
+
+
+def test_two_tasks_share_a_name_in_short() -> None:
+    papers = [document(i, "x", tasks=("named entity recognition",)) for i in range(5)]
+    papers += [document(i, "x", tasks=("natural language inference",)) for i in range(5, 10)]
+    papers += [document(i, "x") for i in range(10, 14)]
+    papers += [document(i, "x", tasks=("translation",)) for i in range(14, 60)]
+    labels = np.array([0] * 14 + [1] * 46)
+    assert name([labels], papers)[0][0] == "Entity Recognition & NLI"
+
+
+def test_a_subject_and_a_task_make_a_name_where_both_are_taken() -> None:
+    medical = [
+        replace(document(i, "x", tasks=("question answering",)), subject="medical and biomedical") for i in range(6)
+    ]
+    images = [replace(document(i, "x"), subject="medical and biomedical") for i in range(6, 14)]
+    rest = [document(i, "x", tasks=("translation",)) for i in range(14, 40)]
+    answers = [document(i, "x", tasks=("question answering",)) for i in range(40, 52)]
+    labels = np.array([0] * 6 + [1] * 8 + [2] * 26 + [3] * 12)
+    assert name([labels], [*medical, *images, *rest, *answers]) == [
+        ["Medical Question Answering", "Medicine and Biology", "Machine Translation", "Question Answering"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("above", "names"),
+    [
+        ("Machine Translation: European Languages", ["Other Machine Translation", "More Machine Translation"]),
+        ("Non-English Named Entity Recognition", ["Other Named Entity Recognition", "More Named Entity Recognition"]),
+        ("Other NLI & Similarity", ["Other NLI", "More NLI"]),
+    ],
+)
+def test_the_rest_of_a_topic_is_named_after_it(above: str, names: list[str]) -> None:
+    assert [c.text for c in last_resort("owls-v2", above)][:2] == names
+
+
+def test_without_a_topic_around_an_exemplar_in_words_lends_its_title() -> None:
+    assert [c.text for c in last_resort("The calls of owls dataset", None)] == ["Calls of Owls"]
+    assert [c.text for c in last_resort("owls_v2-1", None)] == ["Various"]

@@ -220,3 +220,17 @@ def test_real_cards_are_stripped_to_their_substance() -> None:
             assert word not in stripped.text
         assert "](" not in stripped.text
     assert 0.15 < kept / total < 0.5
+
+
+@given(
+    st.lists(
+        st.sampled_from(["# Owls", "Calls of owls.", "", "```", "[a](b)", "## License", "MIT", "| a |"]), max_size=30
+    )
+)
+def test_enough_text_is_the_beginning_of_all_of_it(lines: list[str]) -> None:
+    body = "\n".join(lines)
+    whole = strip(body)
+    for enough in (0, 1, 20, 10_000):
+        part = strip(body, enough)
+        assert whole.startswith(part)
+        assert len(part) >= min(enough, len(whole))
