@@ -133,7 +133,7 @@ HF.map = (() => {
     // While it flies, deck.gl reports every step; where it lands is known already.
     if (performance.now() < landing) return;
     // Nor is it a move of anybody's when the map has another size, or is touched and stays where it is.
-    if (["longitude", "latitude", "zoom"].every((key) => Math.abs(viewState[key] - view[key]) < 1e-9)) return;
+    if (view && ["longitude", "latitude", "zoom"].every((key) => Math.abs(viewState[key] - view[key]) < 1e-9)) return;
     strayed = true;
     moved(viewState);
   });
