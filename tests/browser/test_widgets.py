@@ -215,6 +215,7 @@ def test_with_a_finger_on_a_small_screen(site: Site, opened: Open) -> None:
         box = tab.locator("#panel").bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
+    assert not tab.evaluate("() => hfmap.map.moved()"), "whoever opens a panel has not left the whole map"
     tab.locator("#panel-close").tap()
     tab.wait_for_function("() => hfmap.map.height() > 600")
     settle(tab)
