@@ -159,6 +159,7 @@ def colours_filters_ranges_and_search_meet(visit: Visit) -> None:
     assert tab.locator(".range-plot b").evaluate_all(drawn) > 4, "the histograms are there from the start"
     task = tab.locator(".facet", has=tab.get_by_text("Task", exact=True))
     visit.press(task.locator("summary"))
+    tab.wait_for_function("() => document.querySelector('.facet[open] .facet-count')?.textContent")
     bars = visit.counts(".facet[open] .facet-count")
     assert sum(bars) == of_modality, "the bars follow the legend"
     visit.press(task.get_by_role("button", name="None of Task"))
