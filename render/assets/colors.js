@@ -58,6 +58,7 @@ HF.colors = (() => {
   function topicLayer(layer) {
     const members = HF.data["topic_" + layer];
     const ids = [...HF.config.topics.keys()].filter((t) => HF.config.topics[t][1] === layer);
+    ids.sort((a, b) => HF.config.topics[b][3] - HF.config.topics[a][3] || a - b); // as in the tree, the largest first
     const entry = new Map(ids.map((t, k) => [t, k]));
     return {
       names: [...ids.map((t) => HF.config.topics[t][0]), "No topic"],
@@ -201,8 +202,15 @@ HF.colors = (() => {
   });
 
   HF.link.add({
-    read: () => [...(key === "topics" ? [] : [["color", key]]), ...(only.size ? [["legend", [...only].join(",")]] : [])],
-    write: (state) => choose(state.get("color") ?? "topics", (state.get("legend") ?? "").split(",").filter(Boolean).map(Number)),
+    read() {
+      const entries = [...only].sort((a, b) => a - b).map((k) => HF.link.word(maps.get(key).names[k]));
+      return [...(key === "topics" ? [] : [["color", key]]), ...(entries.length ? [["legend", entries.join("|")]] : [])];
+    },
+    write(state) {
+      const wanted = new Set((state.get("legend") ?? "").split("|"));
+      const map = maps.get(state.get("color"));
+      choose(state.get("color") ?? "topics", (map?.names ?? []).flatMap((name, k) => (wanted.has(HF.link.word(name)) ? [k] : [])));
+    },
   });
   return { maps: () => maps, key: () => key, choose };
 })();

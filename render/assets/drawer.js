@@ -35,7 +35,7 @@ HF.drawer = (() => {
         "div",
         { class: "drawer-head" },
         el("h2", {}, el("span", { class: "card-org", text: id.slice(0, slash) }), el("span", { text: id.slice(slash) })),
-        el("button", { type: "button", class: "icon", "aria-label": "Close", onclick: close }, icon("m6 6 12 12M18 6 6 18")),
+        closer(),
       ),
       data.pretty[i] ? el("p", { class: "card-pretty", text: data.pretty[i] }) : null,
       data.summary[i] ? el("p", { class: "card-summary", text: data.summary[i] }) : null,
@@ -135,8 +135,23 @@ HF.drawer = (() => {
       .catch(() => current === i && rest.replaceChildren(el("p", { class: "hint", text: "The details of this dataset are not beside this page. Was the whole folder copied?" })));
   }
 
+  // A link may name a dataset that has left the map, or never was on it.
+  function missing(id) {
+    close();
+    drawer.hidden = false;
+    document.documentElement.classList.add("with-drawer");
+    drawer.setAttribute("aria-label", "Dataset not on this map");
+    drawer.replaceChildren(
+      el("div", { class: "drawer-head" }, el("h2", { text: id.slice(0, 200) }), closer()),
+      el("p", { class: "hint", text: "This dataset is not on this map. It may have been on an earlier one." }),
+    );
+    HF.emit("resized");
+  }
+
+  const closer = () => el("button", { type: "button", class: "icon", "aria-label": "Close", onclick: close }, icon("m6 6 12 12M18 6 6 18"));
+
   function close() {
-    if (current < 0) return;
+    if (drawer.hidden) return;
     current = -1;
     drawer.hidden = true;
     document.documentElement.classList.remove("with-drawer");
@@ -150,8 +165,10 @@ HF.drawer = (() => {
   HF.link.add({
     read: () => (current < 0 ? [] : [["dataset", HF.data.id[current]]]),
     write(state) {
-      const i = state.has("dataset") ? HF.data.id.indexOf(state.get("dataset")) : -1;
-      if (i < 0) close();
+      const id = state.get("dataset");
+      const i = id ? HF.data.id.indexOf(id) : -1;
+      if (i < 0 && id) missing(id);
+      else if (i < 0) close();
       else if (i !== current) open(i);
     },
   });

@@ -58,7 +58,7 @@ HF.filters = (() => {
     HF.emit("changed");
   }
 
-  const named = (key, k) => fields.words(key)[k].replaceAll("|", "¦"); // bars separate the words of an address
+  const named = (key, k) => HF.link.word(fields.words(key)[k]);
 
   function draw(facet) {
     const { size } = facet.allowed;

@@ -64,7 +64,7 @@ HF.hover = (() => {
     const { offsetWidth: w, offsetHeight: h } = card;
     const gap = 14;
     const left = x + gap + w > window.innerWidth - 8 ? x - gap - w : x + gap;
-    const top = Math.min(Math.max(y - h / 3, 60), window.innerHeight - h - 8); // below the bar
+    const top = Math.min(Math.max(y - h / 3, HF.byId("deck-container").getBoundingClientRect().top + 8), window.innerHeight - h - 8); // below the bar
     card.style.left = `${Math.max(8, left)}px`;
     card.style.top = `${Math.max(8, top)}px`;
   }

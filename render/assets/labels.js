@@ -36,6 +36,8 @@ HF.labels = (() => {
     HF.map.swap("labelLayer", {
       extensions: [],
       background: false,
+      // Room for the whole halo: in the four pixels that deck.gl leaves around a character it is cut off straight.
+      fontSettings: { sdf: true, fontSize: 64, buffer: 9, radius: 12 },
       // All characters at once: the texture is not made anew when other labels come into view.
       characterSet: [...new Set(labels.flatMap(({ label }) => [...label]))],
     });
@@ -43,6 +45,33 @@ HF.labels = (() => {
   };
 
   const clamp = (value, low, high) => (low > high ? (low + high) / 2 : Math.max(low, Math.min(high, value)));
+
+  // South and north of nine tenths of each topic's datasets.
+  function spans() {
+    if (!spans.found) {
+      const members = HF.config.topics.map(() => []);
+      for (let layer = 0; layer < HF.config.layers; layer++) {
+        HF.data["topic_" + layer].forEach((t, i) => t >= 0 && members[t].push(HF.data.y[i]));
+      }
+      spans.found = members.map((ys) => {
+        const sorted = Float32Array.from(ys).sort();
+        const cut = Math.floor(sorted.length / 20);
+        return [sorted[cut], sorted[sorted.length - 1 - cut]];
+      });
+    }
+    return spans.found;
+  }
+
+  // Where a label may stand, in pixels from the top: in the midst of its topic, or, where it would hide a small
+  // topic as a whole, above or below.
+  function heights(port, item, middle) {
+    const span = HF.data && item.topic >= 0 ? spans()[item.topic] : null;
+    if (!span) return [middle];
+    const [bottom, top] = span.map((latitude) => port.project([item.x, latitude])[1]);
+    if (bottom - top > 1.6 * item.height) return [middle];
+    const away = item.height / 2 + 8;
+    return [top - away, bottom + away];
+  }
 
   function lay(force = false) {
     if (!plot.labelLayer || !HF.map.view()) return;
@@ -52,29 +81,33 @@ HF.labels = (() => {
     for (const item of labels) {
       if (counts && item.topic >= 0 && !counts[item.topic]) continue;
       const [px, py] = port.project([item.x, item.y]);
-      // At the edge of the map a label moves inwards, so that all of it can be read.
-      const x = clamp(px, item.width / 2 + 4, port.width - item.width / 2 - 4);
-      const y = clamp(py, item.height / 2 + 4, port.height - item.height / 2 - 4);
-      const box = [x - item.width / 2 - GAP, y - item.height / 2 - GAP, x + item.width / 2 + GAP, y + item.height / 2 + GAP];
       if (px < 0 || py < 0 || px > port.width || py > port.height) continue;
-      if (taken.some((other) => box[0] < other.box[2] && box[2] > other.box[0] && box[1] < other.box[3] && box[3] > other.box[1])) continue;
-      item.offset = [Math.round(x - px), Math.round(y - py)];
-      taken.push({ box, item });
-      boxes.push(Object.assign(box, { topic: item.topic }));
+      for (const wanted of heights(port, item, py)) {
+        // At the edge of the map a label moves inwards, so that all of it can be read.
+        const x = clamp(px, item.width / 2 + 4, port.width - item.width / 2 - 4);
+        const y = clamp(wanted, item.height / 2 + 4, port.height - item.height / 2 - 4);
+        const box = [x - item.width / 2 - GAP, y - item.height / 2 - GAP, x + item.width / 2 + GAP, y + item.height / 2 + GAP];
+        if (taken.some((other) => box[0] < other.box[2] && box[2] > other.box[0] && box[1] < other.box[3] && box[3] > other.box[1])) continue;
+        item.offset = [Math.round(x - px), Math.round(y - py)];
+        taken.push({ box, item });
+        boxes.push(Object.assign(box, { topic: item.topic }));
+        break;
+      }
     }
     const now = taken.map(({ item }) => `${item.topic} ${item.offset}`).join();
     if (now === visible && !force) return;
     visible = now;
     const dark = HF.theme.dark();
-    // Names have the colour of their topic only while the points do: else they would seem to mean something else.
-    const colored = HF.colors.key().startsWith("topics");
+    // A name has the colour of its topic only while the topic's points do: else it would seem to mean something else.
+    const key = HF.colors.key();
+    const colored = (t) => t >= 0 && (key === "topics" || key === `topics.${HF.config.topics[t][1]}`);
     const neutral = dark ? [226, 231, 238] : [38, 48, 61];
     HF.map.swap("labelLayer", {
       data: taken.map(({ item }) => item),
       getPixelOffset: (item) => item.offset,
-      getColor: (item) => (colored && item.topic >= 0 ? HF.palette.ink(HF.config.topics[item.topic][7]) : neutral),
+      getColor: (item) => (colored(item.topic) ? HF.palette.ink(HF.config.topics[item.topic][7]) : neutral),
       outlineColor: dark ? [14, 18, 24, 235] : [255, 255, 255, 240],
-      updateTriggers: { getColor: [dark, colored], getPixelOffset: now },
+      updateTriggers: { getColor: [dark, key], getPixelOffset: now },
     });
   }
 

@@ -8,6 +8,8 @@ HF.lasso = (() => {
   let line = null;
   let corners = [];
   let shape = "lasso";
+  let chosen = null; // the polygon of the selection, in map coordinates
+  const MOST_CORNERS = 80; // of a drawn line: it has to fit into an address
 
   function start() {
     button.setAttribute("aria-pressed", "true");
@@ -52,8 +54,16 @@ HF.lasso = (() => {
     const drawn = corners;
     corners = [];
     if (drawn.length < 3) return;
-    choose(drawn.map(HF.map.unlocate));
+    take(drawn.map(HF.map.unlocate));
+  }
+
+  function take(polygon) {
+    const step = Math.ceil(polygon.length / MOST_CORNERS);
+    // As the address will have it, so that a link selects the same.
+    choose(polygon.filter((_, k) => k % step === 0).map((corner) => corner.map((v) => Number(v.toFixed(4)))));
     stop();
+    HF.say(`${HF.datasets(rows().length)} selected`);
+    HF.emit("changed");
   }
 
   // Select the shown datasets within a polygon of map coordinates.
@@ -61,8 +71,8 @@ HF.lasso = (() => {
     const { n, x, y } = HF.data;
     const mask = new Uint8Array(n);
     for (let i = 0; i < n; i++) mask[i] = inside(polygon, x[i], y[i]) ? 1 : 0;
+    chosen = polygon;
     HF.store.set("lasso", mask);
-    HF.say(`${HF.datasets(rows().length)} selected`);
   }
 
   function inside(polygon, x, y) {
@@ -82,7 +92,11 @@ HF.lasso = (() => {
     return out;
   }
 
-  const clear = () => HF.store.set("lasso", null);
+  function clear() {
+    chosen = null;
+    HF.store.set("lasso", null);
+    HF.emit("changed");
+  }
 
   function draw() {
     const drawing = Boolean(sheet);
@@ -101,7 +115,7 @@ HF.lasso = (() => {
         el("span", { text: shape === "lasso" ? "Draw around datasets" : "Drag a box" }),
         mode("lasso", "Lasso"),
         mode("box", "Box"),
-        action("All in view", () => (choose(HF.map.corners()), stop())),
+        action("All in view", () => take(HF.map.corners())),
         action("Cancel", stop),
       );
     } else {
@@ -112,5 +126,15 @@ HF.lasso = (() => {
   button.addEventListener("click", () => (sheet ? stop() : start()));
   HF.on("shown", draw);
   HF.on("escape", () => sheet && stop());
+  HF.on("reset", () => (chosen = null));
+  HF.link.add({
+    read: () => (chosen ? [["lasso", chosen.flat().join(",")]] : []),
+    write(state) {
+      const numbers = (state.get("lasso") ?? "").split(",").map(Number);
+      const corners = Array.from({ length: Math.floor(numbers.length / 2) }, (_, k) => numbers.slice(2 * k, 2 * k + 2));
+      if (corners.length > 2 && numbers.every(Number.isFinite)) choose(corners);
+      else if (chosen) clear();
+    },
+  });
   return { choose, clear, rows };
 })();

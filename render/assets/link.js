@@ -41,5 +41,6 @@ HF.link = (() => {
   });
   window.addEventListener("popstate", () => HF.data && load());
   window.addEventListener("hashchange", () => HF.data && load());
-  return { add: (part) => parts.push(part), address };
+  const word = (text) => text.replaceAll("|", "¦"); // bars separate the words of an address
+  return { add: (part) => parts.push(part), address, word };
 })();

@@ -23,13 +23,13 @@
 
   // With a finger, the first tap shows the card and the second opens the drawer.
   let tapped = -1;
-  HF.on("click", ({ index, topic, x, y, event }) => {
+  HF.on("click", ({ index, topic, x, y, touch, event }) => {
     if (topic >= 0) return HF.emit("topic", topic);
     if (index < 0) {
       tapped = -1;
       return HF.hover.hide();
     }
-    if (event?.pointerType === "touch" && tapped !== index) {
+    if (touch && tapped !== index) {
       tapped = index;
       return HF.emit("hover", { index, x, y });
     }
@@ -42,7 +42,7 @@
     const search = HF.byId("search");
     if (document.activeElement === search && search.value) HF.search.set("");
     else if (document.querySelector(".sheet")) HF.emit("escape");
-    else if (HF.drawer.current() >= 0) HF.drawer.close();
+    else if (!HF.byId("drawer").hidden) HF.drawer.close();
     else if (HF.panels.open()) HF.byId("panel-close").click();
   });
   window.addEventListener("resize", HF.debounce(() => HF.emit("resized"), 150));

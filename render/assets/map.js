@@ -14,7 +14,8 @@ HF.map = (() => {
   const width = () => plot.container.clientWidth || 1;
   const height = () => plot.container.clientHeight || 1;
   const port = () => new deck.WebMercatorViewport({ width: width(), height: height(), ...view });
-  const radius = (zoom) => 0.5 * Math.min(1, spread * 2 ** (0.4 * Math.max(0, zoom - home)));
+  const MOST_GROWN = 1.5; // close up there is room, and the smallest have to be seen
+  const radius = (zoom) => 0.5 * Math.min(MOST_GROWN, spread * 2 ** (0.4 * Math.max(0, zoom - home)));
 
   // DataMapPlot sizes points in map units, which makes huge discs of them when one zooms in. Here they are pixels.
   const addPoints = plot.addPoints.bind(plot);
@@ -28,7 +29,8 @@ HF.map = (() => {
       data: withAttribute("getFillColor", { value: plot.originalColors, size: 4, normalized: true }),
       radiusUnits: "pixels",
       radiusScale: 0.5 * spread,
-      radiusMinPixels: 0.7,
+      // Dots that few people have liked stay visible, as far as there is room for so many.
+      radiusMinPixels: Math.max(0.7, Math.min(1.5, 0.2 * Math.sqrt((width() * height()) / plot.selected.length))),
       radiusMaxPixels: 12,
       lineWidthUnits: "pixels",
       getLineWidth: spread < 0.3 ? 0 : 0.7, // on a crowded map the outlines would be all one sees
@@ -130,6 +132,8 @@ HF.map = (() => {
   plot.onViewStateChange("hfmap", ({ viewState }) => {
     // While it flies, deck.gl reports every step; where it lands is known already.
     if (performance.now() < landing) return;
+    // Nor is it a move of anybody's when the map has another size, or is touched and stays where it is.
+    if (view && ["longitude", "latitude", "zoom"].every((key) => Math.abs(viewState[key] - view[key]) < 1e-9)) return;
     strayed = true;
     moved(viewState);
   });
@@ -147,17 +151,21 @@ HF.map = (() => {
     pickingRadius: 5,
     getTooltip: null,
     onHover: (info) => HF.emit("hover", pick(info)),
-    onClick: (info, { srcEvent }) => srcEvent.pointerType !== "touch" && HF.emit("click", { ...pick(info), event: srcEvent }),
     getCursor: ({ isDragging, isHovering }) => (isDragging ? "grabbing" : isHovering || overLabel ? "pointer" : "grab"),
   });
-  // deck.gl takes two quick taps for one double click and reports neither: with a finger, taps are counted here.
-  plot.container.addEventListener("click", (event) => {
-    if (event.pointerType !== "touch") return;
+  // deck.gl takes a press of more than a quarter of a second for no click, waits after each click for a second one,
+  // and reports neither of two quick taps. The browser's own clicks are surer; one that ends a drag is none.
+  let press = null;
+  plot.container.addEventListener("pointerdown", ({ clientX, clientY, pointerType }) => (press = { clientX, clientY, touch: pointerType === "touch" }), true);
+  function click(event) {
+    if (!press || event.button > 1 || Math.hypot(event.clientX - press.clientX, event.clientY - press.clientY) > 6) return;
     const { left, top } = plot.container.getBoundingClientRect();
     const [x, y] = [event.clientX - left, event.clientY - top];
-    const info = plot.deckgl.pickObject({ x, y, radius: 9, layerIds: ["dataPointLayer"] });
-    HF.emit("click", { ...pick({ ...info, picked: Boolean(info), x, y }), event });
-  });
+    const info = plot.deckgl.pickObject({ x, y, radius: press.touch ? 9 : 5, layerIds: ["dataPointLayer"] });
+    HF.emit("click", { ...pick({ ...info, picked: Boolean(info), x, y }), touch: press.touch, event });
+  }
+  plot.container.addEventListener("click", click);
+  plot.container.addEventListener("auxclick", click);
   function pick(info) {
     const { left, top } = plot.container.getBoundingClientRect();
     const index = info.picked && info.layer?.id === "dataPointLayer" ? info.index : -1;

@@ -8,8 +8,10 @@ HF.ranges = (() => {
   // Lower edges of the bins. Counts are binned by powers, so that the long tail does not flatten the rest.
   function powers(column, bins) {
     const top = column.reduce((a, b) => Math.max(a, b), 1) + 1;
-    const edges = [0];
-    for (let k = 0; k <= bins; k++) edges.push(Math.round(top ** (k / bins)));
+    const least = column.reduce((a, b) => (b < 0 ? a : Math.min(a, b)), top - 1);
+    const base = Math.max(1, least); // a power has no zeroth step: what is nothing has a bin of its own
+    const edges = [least];
+    for (let k = 0; k <= bins; k++) edges.push(Math.round(base * (top / base) ** (k / bins)));
     return [...new Set(edges)].sort((a, b) => a - b);
   }
 
@@ -114,6 +116,7 @@ HF.ranges = (() => {
 
   HF.on("ready", () => {
     for (const kind of kinds) if (kind.column().some((value) => value >= 0)) ranges.set(kind.key, build(kind));
+    ranges.forEach(draw);
     if (ranges.size) host.append(el("h3", { text: "Ranges" }), ...[...ranges.values()].map((range) => range.node));
   });
   HF.on("shown", () => ranges.forEach(draw));

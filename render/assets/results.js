@@ -13,6 +13,7 @@ HF.results = (() => {
   let order = "likes";
   let rows = [];
   const list = el("ol", { class: "results", "aria-label": "Datasets" });
+  const none = el("p", { class: "hint", hidden: true, text: "No dataset matches the search and the filters." });
   const more = el("button", { type: "button", class: "wide", onclick: () => extend() });
 
   let stale = true;
@@ -25,6 +26,7 @@ HF.results = (() => {
     for (let i = 0; i < shown.length; i++) if (shown[i]) rows.push(i);
     rows.sort((a, b) => orders[order][1](a, b) || a - b);
     list.replaceChildren();
+    none.hidden = rows.length > 0;
     extend();
   }
 
@@ -73,6 +75,7 @@ HF.results = (() => {
     const select = el("select", { onchange: (event) => ((order = event.target.value), (stale = true), refresh()) }, ...Object.entries(orders).map(([key, [title]]) => el("option", { value: key, text: title })));
     host.append(
       el("label", { class: "field" }, el("span", { text: "Order" }), select),
+      none,
       list,
       more,
     );

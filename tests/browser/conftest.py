@@ -9,12 +9,15 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from render import page, vendor
 from tests.render.fill import connect, fill
+
+if TYPE_CHECKING:
+    from tests.zygote import Zygote
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -59,6 +62,23 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return folder / "site"
 
     return draw
+
+
+@pytest.fixture(scope="session")
+def sample(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of the sample, with pictures of it in the folder above."""
+    folder = tmp_path_factory.mktemp("sample")
+    zygote.warm()
+    run = zygote.runner(folder)
+    run("sync", "--source", "sample", "--quiet")
+    run("map", "--quiet", "--png", "map.png")
+    return folder / "site"
+
+
+@pytest.fixture(scope="session")
+def large(site: Callable[..., Path]) -> Path:
+    """The page of 5,000 datasets."""
+    return site(5000)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -131,21 +151,25 @@ def at(tab: Any, index: int) -> tuple[float, float]:
     return x, y
 
 
-def lonely(tab: Any) -> int:
-    """The dataset whose point is farthest from any other: the pointer cannot miss it."""
+def lonely(tab: Any, margin: int = 420) -> int:
+    """The dataset whose point is farthest from any other: the pointer cannot miss it.
+
+    `margin`: pixels that it has to be from the sides of the window, so that there is room for its card.
+    """
     index = tab.evaluate(
-        """() => {
+        """margin => {
           const { x, y, n } = hfmap.data;
           let best = 0, widest = -1;
           for (let i = 0; i < n; i++) {
             let gap = Infinity;
             for (let j = 0; j < n; j++) if (j !== i) gap = Math.min(gap, (x[i] - x[j]) ** 2 + (y[i] - y[j]) ** 2);
             const [left, top] = hfmap.map.locate(i);
-            const inside = left > 420 && left < innerWidth - 420 && top > 150 && top < innerHeight - 150;
+            const inside = left > margin && left < innerWidth - margin && top > 150 && top < innerHeight - 150;
             if (inside && gap > widest) [best, widest] = [i, gap];
           }
           return best;
-        }"""
+        }""",
+        margin,
     )
     assert isinstance(index, int)
     return index

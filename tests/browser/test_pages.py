@@ -8,33 +8,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from render import page
-from tests.conftest import Run
 from tests.render.own import fill_own
 
 from .conftest import settle
 
-Site = Callable[..., Path]
 Open = Callable[..., Any]
 SHOWN = "() => hfmap.store.shown().reduce((a, b) => a + b)"
 
 
-def test_the_page_of_the_sample(draw_hfmap: Run, tmp_path: Path, opened: Open) -> None:
-    draw_hfmap("sync", "--source", "sample", "--quiet")
-    draw_hfmap("map", "--quiet", "--png", "map.png")
-    assert {path.name for path in tmp_path.glob("*.png")} == {"map.png", "map-dark.png"}
-    with contextlib.closing(sqlite3.connect(tmp_path / "hfmap.sqlite")) as conn:
+def test_the_page_of_the_sample(sample: Path, opened: Open) -> None:
+    assert {path.name for path in sample.parent.glob("*.png")} == {"map.png", "map-dark.png"}
+    with contextlib.closing(sqlite3.connect(sample.parent / "hfmap.sqlite")) as conn:
         (total,) = conn.execute("SELECT count(*) FROM datasets WHERE on_map = 1").fetchone()
         subject, count = conn.execute(
             "SELECT subject_domain, count(*) FROM datasets WHERE on_map = 1 AND subject_domain <> 'not_stated'"
             " GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1"
         ).fetchone()
-    tab = opened(tmp_path / "site")
+    tab = opened(sample)
     settle(tab)
     assert tab.locator("meta[property='og:image']").get_attribute("content") == "preview.png"
-    assert (tmp_path / "site" / "preview.png").is_file()
+    assert (sample / "preview.png").is_file()
     assert tab.inner_text("#count") == f"{total} datasets"
     assert tab.evaluate("() => hfmap.labels.shown().length") > 1
     word = subject.replace("-", " ").capitalize()
@@ -47,11 +41,6 @@ def test_the_page_of_the_sample(draw_hfmap: Run, tmp_path: Path, opened: Open) -
     tab.get_by_role("link", name="Methodology").click()
     tab.wait_for_url("**/methodology.html")
     assert f"{total} datasets" in tab.inner_text("body")
-
-
-@pytest.fixture
-def large(site: Site) -> Path:
-    return site(5000)
 
 
 def test_five_thousand_datasets(large: Path, opened: Open) -> None:
@@ -94,6 +83,7 @@ def test_another_taxonomy_has_its_filters_and_colours(tmp_path: Path, opened: Op
     tab.fill("#search", "very calm")
     tab.wait_for_function("n => document.querySelector('#count').textContent.startsWith(n)", arg=f"{calm} of")
     tab.fill("#search", "")
+    tab.wait_for_function("() => !hfmap.store.has('search')")
     tab.get_by_role("button", name="Colour", exact=True).click()
     for name in ("own_mood", "own_uses", "own_noisy", "subject"):
         tab.select_option("#colormap", name)
