@@ -6,6 +6,7 @@ import importlib
 import sys
 import threading
 import warnings
+from contextlib import suppress
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -37,3 +38,12 @@ def hdbscan(*, compiled: bool) -> dict[str, Any]:
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return lean.hdbscan(compiled=compiled)
+
+
+def keep_compiled(module: ModuleType) -> None:
+    """Have numba keep a module's functions on disk once they are compiled; its authors did not ask for it."""
+    for function in vars(module).values():
+        # A read-only disk has no place to keep them; a function made while running has no file that dates it.
+        with suppress(AttributeError, RuntimeError, OSError):
+            if function.__module__ == module.__name__ and not function.overloads:
+                function.enable_caching()
