@@ -7,12 +7,12 @@ import threading
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from engine.cli.choose import completer, naming_model
 from engine.config import Secrets, Settings
 from engine.errors import HfmapError
-from engine.events import Bus, Event, StageGrew
+from engine.events import Bus, Event, PassStarted, StageGrew
 from engine.pipeline.naming import Naming
 from engine.store.connection import open_passes, open_readonly
 from engine.store.taxonomies import taxonomy_in_force
@@ -39,25 +39,33 @@ class Preload:
         if by_model:
             self._steps.append((left, "model"))
         self._due = 0
-        self._queue: SimpleQueue[str] = SimpleQueue()
+        self._queue: SimpleQueue[str | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._prepare, daemon=True)
 
     def __call__(self, event: Event) -> None:
-        """Count cards to embed; a subscriber of the run's events."""
+        """Count cards to embed, and stop at the first pass; a subscriber of the run's events."""
         if isinstance(event, StageGrew) and event.stage == "embed":
             before, self._due = self._due, self._due + event.added
             for cards, step in self._steps:
                 if before < cards <= self._due:
                     self._queue.put(step)
             if before < 1 <= self._due:
-                threading.Thread(target=self._prepare, daemon=True).start()
+                self._thread.start()
+        elif isinstance(event, PassStarted) and self._thread.is_alive():
+            # What it is at is needed now; and not every thread pool of numba's bears two threads that compute.
+            with suppress(Empty):
+                while True:
+                    self._queue.get_nowait()
+            self._queue.put(None)
+            self._thread.join()
 
     def _prepare(self) -> None:
         from render import ahead
 
-        while True:
+        while (step := self._queue.get()) is not None:
             # What fails here fails again where it is needed, and is reported there.
             with suppress(Exception):
-                getattr(ahead, self._queue.get())()
+                getattr(ahead, step)()
 
 
 def _newest_layout(db: Path) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -9,7 +10,7 @@ from queue import Empty, SimpleQueue
 import pytest
 
 from engine.cli.passes import FEW, MANY, Preload
-from engine.events import StageGrew
+from engine.events import PassStarted, StageGrew
 from render import ahead, clusters, layout
 from tests.render import database
 
@@ -85,6 +86,31 @@ def test_a_large_map_is_grouped_by_compiled_code(tmp_path: Path, asked: Asked) -
     assert asked.done()
     grow(preload, 1)
     assert asked.next() == "many"
+
+
+def test_the_first_pass_waits_for_the_step_in_progress_and_drops_the_rest(
+    monkeypatch: pytest.MonkeyPatch, asked: Asked
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        go_on.wait(30)
+        asked.put("done")
+
+    monkeypatch.setattr(ahead, "refresh", slow)
+    preload = Preload()
+    grow(preload, FEW)
+    assert begun.wait(30)
+    first = threading.Thread(target=preload, args=(PassStarted("layout"),))
+    first.start()
+    first.join(0.1)
+    assert first.is_alive()
+    go_on.set()
+    first.join(30)
+    assert asked.next() == "done"
+    assert asked.done()
+    preload(PassStarted("topics"))
 
 
 def test_a_failed_import_is_left_to_whoever_needs_it(monkeypatch: pytest.MonkeyPatch, asked: Asked) -> None:
