@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from render.heavy import heavy
+from render import heavy
 
 Labels = NDArray[np.int64]
 """One group a point, shape (n,): 0, 1, … in one layer; -1 where a point belongs to none."""
@@ -34,6 +35,8 @@ MAX_TOPICS = 400
 # 150); these find some from 40 points on. Below that there is one topic.
 _SMALL_SIZES = (5, 3)
 _FEWEST = 40
+# Up to so many points HDBSCAN runs as plain Python: at most a second, where compiling it takes half a minute.
+INTERPRETED = 1_500
 _GROWTH = 1.3
 
 
@@ -109,25 +112,47 @@ def _topics(layers: list[Labels]) -> int:
 
 
 def _fit(plane: NDArray[np.float64], min_clusters: int, base_size: int) -> list[Labels]:
-    """Toponymy's layers, coarsest first; none where it finds too few groups."""
-    clustering = heavy("toponymy.clustering")
-    numba = heavy("numba")
+    """The layers of Toponymy's clusterer, coarsest first; none where it finds too few groups."""
+    cut = _cutter(np.ascontiguousarray(plane, dtype=np.float32))
+    layers: list[Labels] = []
+    size = base_size
+    while True:
+        labels = cut(size)
+        sizes = np.bincount(labels[labels >= 0])
+        if len(sizes) < max(min_clusters, 1):
+            break
+        layers.append(labels)
+        wider = int(np.quantile(sizes, NEXT_CLUSTER_SIZE_QUANTILE))
+        if wider <= size + 1:
+            break
+        size = wider
+    return layers[::-1][:MAX_LAYERS]
+
+
+def _cutter(plane: NDArray[np.float32]) -> Callable[[int], Labels]:
+    """HDBSCAN's tree over the points; the function gives its leaves of at least so many points as labels."""
+    import numba
+
+    compiled = len(plane) > INTERPRETED
+    hdbscan = heavy.hdbscan(compiled=compiled)
     threads = numba.get_num_threads()
     # In several threads the spanning tree differs from run to run where distances are equal.
     numba.set_num_threads(1)
     try:
-        # What ToponymyClusterer.fit does first; it goes on to centroids of a plane, which nobody needs.
-        layers = clustering.build_raw_cluster_layers(
-            np.ascontiguousarray(plane, dtype=np.float32),
-            min_clusters=min_clusters,
+        edges = hdbscan["parallel_boruvka"](
+            hdbscan["build_kdtree"](plane),
+            1,
             min_samples=MIN_SAMPLES,
-            base_min_cluster_size=base_size,
-            next_cluster_size_quantile=NEXT_CLUSTER_SIZE_QUANTILE,
-            verbose=False,
-            n_threads=1,
-        )
-    except (ValueError, IndexError, ZeroDivisionError):
-        return []
+            sample_weights=np.zeros(1, dtype=np.float32),
+            reproducible=False,
+        )[0]
     finally:
         numba.set_num_threads(threads)
-    return [np.asarray(labels, dtype=np.int64) for labels in layers[::-1]][:MAX_LAYERS]
+    linkage = hdbscan["mst_to_linkage_tree"](edges[np.argsort(edges[:, 2])])
+
+    def cut(size: int) -> Labels:
+        tree = hdbscan["condense_tree"](linkage, size)
+        leaves = hdbscan["extract_leaves"](tree)
+        return np.asarray(hdbscan["get_cluster_label_vector"](tree, leaves, 0.0, len(plane)), dtype=np.int64)
+
+    return cut

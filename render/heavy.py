@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import importlib
-import logging
-import os
 import sys
-import tempfile
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import suppress
+from functools import cache
 from types import ModuleType
 from typing import Any
 
-# What each pass will import: `preload` can run while the last downloads are still going.
-LAYOUT = ("umap",)
-TOPICS = ("toponymy.clustering", "scipy.optimize", "scipy.spatial")
-REBUILD = LAYOUT + TOPICS
-# A refresh that places a few cards on a map that stays needs no more than these.
-REFRESH = ("scipy.spatial", "datamapplot")
+from render import lean
+
+_LEAN = {"umap": lean.umap, "toponymy": lean.toponymy, "datamapplot": lean.datamapplot}
 
 # Warning filters and what is put in the place of modules are the whole process's: one import at a time.
 _ONE_AT_A_TIME = threading.RLock()
@@ -33,56 +26,24 @@ def heavy(name: str) -> ModuleType:
         return known
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if name.startswith("toponymy"):
-            with _quiet_transformers():
-                return importlib.import_module(name)
-        if name.startswith("datamapplot"):
-            with _light_datamapplot():
-                return importlib.import_module(name)
+        package = name.partition(".")[0]
+        if package in _LEAN and package not in sys.modules:
+            _LEAN[package]()
         return importlib.import_module(name)
 
 
-def preload(*names: str) -> None:
-    """Import modules ahead of the pass that needs them; call it from a thread that has nothing else to do."""
-    for name in names:
-        heavy(name)
+@cache
+def hdbscan(*, compiled: bool) -> dict[str, Any]:
+    """As `lean.hdbscan`."""
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return lean.hdbscan(compiled=compiled)
 
 
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """It prints a line about PyTorch when it is first imported."""
-    logger = logging.getLogger("transformers")
-    level = logger.level
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-@contextmanager
-def _light_datamapplot() -> Iterator[None]:
-    """DataMapPlot without the user's files, and without datashader's bundling of edges.
-
-    The one reads and writes files in the user's home when it is imported. The other compiles for two thirds of
-    the import's time, and maps have no edges; whoever imports it later gets the real one.
-    """
-    import platformdirs
-
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as undo:
-        # A missing cache of style sheets would be downloaded.
-        (Path(scratch) / "datamapplot_css_encoded.json").write_text("{}")
-        for folder in ("user_config_dir", "user_data_dir"):
-            undo.callback(setattr, platformdirs, folder, getattr(platformdirs, folder))
-            setattr(platformdirs, folder, lambda *_args, **_kwargs: scratch)
-        if "datashader.bundling" not in sys.modules:
-            placeholder: Any = ModuleType("datashader.bundling")
-            placeholder.hammer_bundle = _no_edges
-            sys.modules["datashader.bundling"] = placeholder
-            undo.callback(sys.modules.pop, "datashader.bundling", None)
-        yield
-
-
-def _no_edges(*_args: object, **_kwargs: object) -> None:
-    raise NotImplementedError("hfmap's maps have no edges")
+def keep_compiled(module: ModuleType) -> None:
+    """Have numba keep a module's functions on disk once they are compiled; its authors did not ask for it."""
+    for function in vars(module).values():
+        # A read-only disk has no place to keep them; a function made while running has no file that dates it.
+        with suppress(AttributeError, RuntimeError, OSError):
+            if function.__module__ == module.__name__ and not function.overloads:
+                function.enable_caching()

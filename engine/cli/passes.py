@@ -7,12 +7,12 @@ import threading
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from engine.cli.choose import completer, naming_model
 from engine.config import Secrets, Settings
 from engine.errors import HfmapError
-from engine.events import Bus, Event, StageGrew
+from engine.events import Bus, Event, PassStarted, StageGrew
 from engine.pipeline.naming import Naming
 from engine.store.connection import open_passes, open_readonly
 from engine.store.taxonomies import taxonomy_in_force
@@ -22,47 +22,60 @@ _REFIT_SHARE = 0.20
 """As `render.layout.REFIT_SHARE`, which cannot be imported without NumPy."""
 FEW = 100
 """So many new cards are taken for a large share of a map whose size is not known."""
+MANY = 1_500
+"""As `render.clusters.INTERPRETED`."""
 
 
 class Preload:
-    """Imports the passes' libraries while a sync still downloads, so that their import costs no waiting.
+    """Imports and compiles what the passes need while a sync still downloads, so that it costs no waiting.
 
     One changed card needs what places it and draws the page; so many that the map will be laid out again need the
     rest too. A run in which nothing changed imports nothing.
     """
 
-    def __init__(self, db: Path | None = None) -> None:
-        self._left = FEW if db is None else _changes_left(db)
+    def __init__(self, db: Path | None = None, *, by_model: bool = False) -> None:
+        points, left = (0, FEW) if db is None else _newest_layout(db)
+        self._steps = [(1, "refresh"), (left, "rebuild"), (max(left, MANY + 1 - points), "many")]
+        if by_model:
+            self._steps.append((left, "model"))
         self._due = 0
-        self._queue: SimpleQueue[str] = SimpleQueue()
+        self._queue: SimpleQueue[str | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._prepare, daemon=True)
 
     def __call__(self, event: Event) -> None:
-        """Count cards to embed; a subscriber of the run's events."""
+        """Count cards to embed, and stop at the first pass; a subscriber of the run's events."""
         if isinstance(event, StageGrew) and event.stage == "embed":
             before, self._due = self._due, self._due + event.added
+            for cards, step in self._steps:
+                if before < cards <= self._due:
+                    self._queue.put(step)
             if before < 1 <= self._due:
-                self._queue.put("REFRESH")
-                threading.Thread(target=self._import, daemon=True).start()
-            if before < self._left <= self._due:
-                self._queue.put("REBUILD")
+                self._thread.start()
+        elif isinstance(event, PassStarted) and self._thread.is_alive():
+            # What it is at is needed now; and not every thread pool of numba's bears two threads that compute.
+            with suppress(Empty):
+                while True:
+                    self._queue.get_nowait()
+            self._queue.put(None)
+            self._thread.join()
 
-    def _import(self) -> None:
-        from render import heavy
+    def _prepare(self) -> None:
+        from render import ahead
 
-        while True:
-            # What fails to import here fails again where it is needed, and is reported there.
+        while (step := self._queue.get()) is not None:
+            # What fails here fails again where it is needed, and is reported there.
             with suppress(Exception):
-                heavy.preload(*getattr(heavy, self._queue.get()))
+                getattr(ahead, step)()
 
 
-def _changes_left(db: Path) -> int:
-    """How many more changed datasets the newest layout bears before it is made anew; at least 1."""
+def _newest_layout(db: Path) -> tuple[int, int]:
+    """Its points, and how many more changed datasets it bears before all is laid out anew; at least 1."""
     if not db.exists():
-        return 1
+        return 0, 1
     with suppress(HfmapError, sqlite3.Error), closing(open_readonly(db)) as conn:
         row = conn.execute("SELECT points, changed FROM layout ORDER BY layout_id DESC LIMIT 1").fetchone()
-        return 1 if row is None else max(1, int(_REFIT_SHARE * row[0]) + 1 - row[1])
-    return FEW
+        return (0, 1) if row is None else (row[0], max(1, int(_REFIT_SHARE * row[0]) + 1 - row[1]))
+    return 0, FEW
 
 
 def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spent: float) -> tuple[Path, float]:

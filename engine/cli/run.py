@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from engine.cli.choose import providers, source
+from engine.cli.choose import naming_model, providers, source
 from engine.cli.errors import missing_database
 from engine.cli.output import Output
 from engine.cli.passes import Preload, run_passes
@@ -69,7 +69,7 @@ def run_sync(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> 
     def work(run_id: int, tally: Tally) -> None:
         started = time.monotonic()
         if not settings.no_map:
-            bus.subscribe(Preload(settings.db))
+            bus.subscribe(Preload(settings.db, by_model=naming_model(settings, secrets) is not None))
         result = _unwrapped(settings.db, lambda: anyio.run(_sync, settings, secrets, run_id, taxonomy, bus))
         tally.seconds |= result.seconds | {"sync": time.monotonic() - started}
         tally.usd = result.usd

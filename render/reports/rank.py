@@ -202,7 +202,7 @@ def present(facts: RankFacts) -> Report:
                 f"Datasets among the first {facts.top:,} by one signal and by no other: "
                 + ", ".join(f"{facts.only[s]:,} by {s}" for s in usable)
                 + ".",
-                Table((kind, "in any", *(name for s in usable for name in (f"only {s}", "%"))), rows),
+                Table((kind.replace("_", " "), "in any", *(name for s in usable for name in (f"only {s}", "%"))), rows),
                 bars([(b.value, [b.only[s] for s in usable]) for b in brought[:20]], usable),
             )
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -135,6 +136,26 @@ def test_a_refit_after_many_changes_and_on_demand(conn: sqlite3.Connection) -> N
     put(conn, cards(202)[201:])
     forced = ensure(conn, relayout=True)
     assert (forced.made_by, forced.skipped) == ("refit", False)
+
+
+def test_a_refit_is_as_good_as_a_fresh_fit_and_moves_little(conn: sqlite3.Connection, tmp_path: Path) -> None:
+    given = cards(300)
+    put(conn, given[:225])
+    before = positions(conn, ensure(conn).layout_id)
+    put(conn, given)
+    result = ensure(conn)
+    assert result.made_by == "refit"
+    after = positions(conn, result.layout_id)
+    old, new = (np.array([places[i] for i in before]) for places in (before, after))
+    moved = np.linalg.norm(new - old, axis=1)
+    assert np.median(moved) <= 0.03 * np.linalg.norm(np.ptp(old, axis=0))
+    with closing(create(tmp_path / "fresh.sqlite")) as other:
+        put(other, given)
+        ensure(other)
+        fresh, kept = layout.newest(other), layout.newest(conn)
+    assert fresh is not None
+    assert kept is not None
+    assert kept.quality["trustworthiness"] >= fresh.quality["trustworthiness"] - 0.005
 
 
 def test_another_embedder_is_a_fresh_start(conn: sqlite3.Connection) -> None:
