@@ -165,11 +165,11 @@ def test_a_run_killed_while_it_waits(run_hfmap: Run, rows: Rows, started: Start,
 
 
 def test_a_run_killed_while_it_takes_answers(run_hfmap: Run, rows: Rows, started: Start) -> None:
-    with Services(generated_cards(60, seed=13)) as services:
-        services.anthropic.rate_malformed = 0.3
+    with Services(generated_cards(100, seed=13)) as services:
+        services.anthropic.rate_malformed = 0.8
         services.anthropic.malformations = ("not_json",)
         services.anthropic.faults.sticky = True
-        # Answers that must be mended wait for good; the others are stored until all twelve places are taken.
+        # Answers that must be mended wait for good; the others are stored until all twelve places are taken, and more wait for one.
         with services.hold("extract", "summarize"), started(services, *BATCH) as process:
             services.wait_for(lambda s: s.now("enrich") == 12)
             process.kill()
@@ -183,9 +183,9 @@ def test_a_run_killed_while_it_takes_answers(run_hfmap: Run, rows: Rows, started
         assert set(asked.values()) == {1}
         assert rows("SELECT count(*) FROM todo") == [(0,)]
         # Each answer of a batch stands in the ledger once; what the killed run asked directly it never saw answered.
-        assert rows("SELECT count(*), count(DISTINCT call_id) FROM batch_request") == [(120, 120)]
+        assert rows("SELECT count(*), count(DISTINCT call_id) FROM batch_request") == [(200, 200)]
         direct = sum(record.ok for record in services.of("extract", "summarize")[held:])
-        assert rows("SELECT count(*) FROM call WHERE provider = 'anthropic' AND outcome = 'done'") == [(120 + direct,)]
+        assert rows("SELECT count(*) FROM call WHERE provider = 'anthropic' AND outcome = 'done'") == [(200 + direct,)]
 
 
 def test_a_run_killed_again_and_again(run_hfmap: Run, rows: Rows, started: Start) -> None:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -75,7 +76,10 @@ class Zygote:
 
     def start(self, folder: Path, env: dict[str, str], *arguments: str) -> Forked:
         """Run `hfmap ARGUMENTS` in a folder."""
-        return Forked(self, int(self.ask({"start": [str(folder), env, list(arguments)]})))
+        return self._start(folder, folder, env, arguments)
+
+    def _start(self, folder: Path, words: Path, env: dict[str, str], arguments: Sequence[str]) -> Forked:
+        return Forked(self, int(self.ask({"start": [str(folder), str(words), env, list(arguments)]})))
 
     def runner(self, folder: Path) -> Run:
         """What the fixture `run_hfmap` is, at a fraction of the time: run hfmap, check how it ended, return its words."""
@@ -83,15 +87,15 @@ class Zygote:
         def run(
             *arguments: object, env: dict[str, str] | None = None, code: int | None = 0, cwd: Path = folder
         ) -> subprocess.CompletedProcess[str]:
-            for name in ("hfmap.out", "hfmap.log"):
-                (cwd / name).unlink(missing_ok=True)
             words = [str(word) for word in arguments]
-            run = self.start(cwd, clean_environment(**(env or {})), *words)
-            killer = threading.Timer(LONGEST, os.kill, (run.pid, signal.SIGKILL))
-            killer.start()
-            ended = run.wait()
-            killer.cancel()
-            out, log = ((cwd / name).read_text(encoding="utf-8") for name in ("hfmap.out", "hfmap.log"))
+            with tempfile.TemporaryDirectory() as said:
+                # Not into the folder itself: what a command leaves there is the test's business.
+                run = self._start(cwd, Path(said), clean_environment(**(env or {})), words)
+                killer = threading.Timer(LONGEST, os.kill, (run.pid, signal.SIGKILL))
+                killer.start()
+                ended = run.wait()
+                killer.cancel()
+                out, log = ((Path(said) / name).read_text(encoding="utf-8") for name in ("hfmap.out", "hfmap.log"))
             assert "Traceback" not in log, log
             if code is not None:
                 assert ended == code, f"exit code {ended}\n{log}\n{out[-2000:]}"
@@ -117,9 +121,9 @@ def _draw(folder: str) -> int:
         return int(hfmap.main(command, standalone_mode=False) or 0)
 
 
-def _run(folder: str, env: dict[str, str], arguments: list[str]) -> None:
+def _run(folder: str, said: str, env: dict[str, str], arguments: list[str]) -> None:
     for stream, name in ((1, "hfmap.out"), (2, "hfmap.log")):
-        os.dup2(os.open(Path(folder) / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), stream)
+        os.dup2(os.open(Path(said) / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), stream)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(env, **FOR_FORKS)
