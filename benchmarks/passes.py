@@ -189,7 +189,10 @@ class HashingEncoder:
 
 def ours(path: Path, clock: Clock) -> dict[str, Any]:
     """The passes of hfmap."""
-    from render import clusters, layout, model_naming, projection, quality, topics
+    from render import layout, topics
+    from render.names import model_naming
+    from render.placing import projection, quality
+    from render.trees import clusters
 
     clock.wrap(layout, "knn", "  neighbours")
     clock.wrap(projection, "project", "  umap")
@@ -225,7 +228,8 @@ def plain(path: Path, clock: Clock) -> dict[str, Any]:
     import warnings
 
     warnings.simplefilter("ignore")
-    from render import points, topic_documents
+    from render.placing import points
+    from render.trees import topic_documents
 
     conn = sqlite3.connect(path)
     found = points.read_points(conn)

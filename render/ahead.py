@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from render import clusters, heavy, projection
-from render.neighbors import cosine_knn
+from render import heavy
+from render.placing import projection
+from render.placing.neighbors import cosine_knn
+from render.trees import clusters
 
 # Enough for a spectral start, as on a real map.
 _FEW = 130

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from engine.errors import PassError
 from engine.events import PassFinished, PassStarted, Subscriber
-from render import placement, projection, quality
-from render.neighbors import FloatMatrix, IntMatrix, knn
-from render.points import Points, digest, now, read_points, read_vectors, transaction
+from render.placing import placement, projection, quality
+from render.placing.neighbors import FloatMatrix, IntMatrix, knn
+from render.placing.points import Points, digest, now, read_points, read_vectors, transaction
 
 MadeBy = Literal["fit", "refit", "placed"]
 

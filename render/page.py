@@ -21,7 +21,8 @@ from typing import Any
 from engine.errors import PassError
 from engine.events import Event, Notice, PassFinished, PassStarted
 from engine.store.clock import utc_now
-from render import details, document, escape, frame, methodology, plot, vendor
+from render import vendor
+from render.drawing import details, document, escape, frame, methodology, plot
 
 TITLE = "Hugging Face Dataset Map"
 HUB = "https://huggingface.co/datasets/"
@@ -76,7 +77,7 @@ def ensure(
             hint="Run `hfmap sync` first; `hfmap status` shows what is missing.",
         )
     if png is not None:
-        from render import picture
+        from render.drawing import picture
 
         picture.write(data, png, title=title, preview=out / PREVIEW)
     if subtitle is None:
@@ -212,10 +213,7 @@ def _asset(name: str) -> str:
 def _assets() -> str:
     """The hash of all that shapes a page besides the data: this package's own files, and its libraries."""
     folder = Path(str(files("render")))
-    sources = [
-        folder / f"{name}.py"
-        for name in ("axes", "details", "document", "escape", "frame", "methodology", "page", "plot")
-    ]
+    sources = [folder / "page.py", *sorted((folder / "drawing").glob("*.py"))]
     sources += sorted((folder / "assets").glob("*.*"))
     return _digest(methodology.versions(), *(_hash(source) for source in sources))
 

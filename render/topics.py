@@ -11,12 +11,13 @@ from typing import Any
 
 from engine.errors import PassError
 from engine.events import ItemDone, PassFinished, PassStarted, StageGrew, Subscriber
-from render import clusters, keyphrases, model_naming, naming, topic_documents, tree
-from render.clusters import MAX_TOPICS
-from render.grouping import Ground, Grouping, group, read_ground, vectors_of
-from render.model_naming import TextEncoder, TopicNamer
-from render.points import digest, read_points
-from render.tree import BY_KEY_PHRASES, BY_PERSON, Place, Topic, Tree
+from render.names import keyphrases, model_naming, naming
+from render.names.model_naming import TextEncoder, TopicNamer
+from render.placing.points import digest, read_points
+from render.trees import clusters, topic_documents, tree
+from render.trees.clusters import MAX_TOPICS
+from render.trees.grouping import Ground, Grouping, group, read_ground, vectors_of
+from render.trees.tree import BY_KEY_PHRASES, BY_PERSON, Place, Topic, Tree
 
 __all__ = ["TextEncoder", "TopicNamer", "TopicsResult", "ensure", "planned_calls"]
 

@@ -132,8 +132,8 @@ def naming_calls(settings: Settings) -> Callable[[int, int], int]:
 
 
 def _naming_calls(db: Path, most: int, anew: bool, points: int, changed: int) -> int:
-    from render.lineage import CARRY_SHARE
     from render.topics import planned_calls
+    from render.trees.lineage import CARRY_SHARE
 
     if points < FEWEST_POINTS:
         return 0

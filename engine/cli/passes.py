@@ -23,7 +23,7 @@ _REFIT_SHARE = 0.20
 FEW = 100
 """So many new cards are taken for a large share of a map whose size is not known."""
 MANY = 1_500
-"""As `render.clusters.INTERPRETED`."""
+"""As `render.trees.clusters.INTERPRETED`."""
 
 
 class Preload:

@@ -32,8 +32,8 @@ def publish(pages: str | None, space: str | None, send: bool, out: str | None, a
     if send and space is None:
         raise UsageError("--send goes with --space: --pages sends nothing.")
     where = load_settings({"out": out}).out
-    from render import publish as local
-    from render import space as hub
+    from render.sharing import publish as local
+    from render.sharing import space as hub
 
     items: list[local.Item] = []
     said, address = "", None

@@ -119,7 +119,7 @@ def _rename(output: Output, db: str | None, wanted: str, name: str) -> None:
     name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     if len(name) > LONGEST_NAME:
         raise UsageError(f"A topic's name has at most {LONGEST_NAME} characters; this one has {len(name)}.")
-    from render import tree
+    from render.trees import tree
 
     with correcting(db) as conn:
         tree.rename(conn, int(wanted), name)

@@ -8,8 +8,8 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
-from render import escape
-from render.document import policy
+from render.drawing import escape
+from render.drawing.document import policy
 
 Cell = str | int | float | None
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from render import escape
+from render.drawing import escape
 
 _WIDTH, _LABEL, _BAR, _GAP = 720, 200, 12, 8
 _LONGEST_LABEL = 32

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from render.neighbors import FloatMatrix, unit_rows
+from render.placing.neighbors import FloatMatrix, unit_rows
 from render.reports.answers import Answers
 from render.reports.document import percent
 from render.reports.shares import Values

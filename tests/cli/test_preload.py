@@ -11,7 +11,8 @@ import pytest
 
 from engine.cli.passes import FEW, MANY, Preload
 from engine.events import PassStarted, StageGrew
-from render import ahead, clusters, layout
+from render import ahead, layout
+from render.trees import clusters
 from tests.render import database
 
 STEPS = ("refresh", "rebuild", "many", "model")

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from render import clusters, heavy
+from render import heavy
+from render.trees import clusters
 
 RNG = np.random.default_rng(5)
 PLANES = {

@@ -12,8 +12,9 @@ import pytest
 
 from engine.errors import PassError
 from engine.events import Event, PassFinished, PassStarted
-from render import layout, placement, quality
-from render.neighbors import cosine_knn
+from render import layout
+from render.placing import placement, quality
+from render.placing.neighbors import cosine_knn
 from tests.render.database import blobs, cards, create, put
 
 

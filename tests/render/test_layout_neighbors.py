@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from render.neighbors import approximate_knn, cosine_knn, nearest, unit_rows
+from render.placing.neighbors import approximate_knn, cosine_knn, nearest, unit_rows
 from tests.render.database import blobs
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from render import details, frame, methodology, page
+from render import page
+from render.drawing import details, frame, methodology
 
 from .fill import HOSTILE, connect, fill
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from engine.store.views import ensure_views
-from render import details, frame, methodology, page
+from render import page
+from render.drawing import details, frame, methodology
 from taxonomy.model import loads
 
 from .own import OWN, fill_own

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import PassError
-from render import frame, page, picture, plot
+from render import page
+from render.drawing import frame, picture, plot
 
 from .fill import connect, fill
 

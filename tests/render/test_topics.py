@@ -11,7 +11,9 @@ import pytest
 
 from engine.errors import BudgetReachedError, PassError, UsageError
 from engine.events import Event, ItemDone, PassFinished, PassStarted
-from render import grouping, layout, lineage, model_naming, naming, topics, tree
+from render import layout, topics
+from render.names import model_naming, naming
+from render.trees import grouping, lineage, tree
 from tests.render.database import blobs, cards, create, put
 from tests.render.naming_double import Encoder, Namer, name_answer
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from render import abbreviations, clusters, keyphrases, naming
-from render.candidates import last_resort
-from render.topic_documents import Document, tasks_of
+from render.names import abbreviations, keyphrases, naming
+from render.names.candidates import last_resort
+from render.trees import clusters
+from render.trees.topic_documents import Document, tasks_of
 
 
 def document(number: int, body: str, *, title: str = "", tasks: tuple[str, ...] = (), language: str = "") -> Document:

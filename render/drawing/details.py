@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.store.taxonomies import taxonomy_in_force
-from render.axes import heading, told
-from render.escape import lines, plain, script_json
-from render.frame import Frame, label
+from render.drawing.axes import heading, told
+from render.drawing.escape import lines, plain, script_json
+from render.drawing.frame import Frame, label
 from taxonomy.cardtext import split_front_matter
 from taxonomy.model import Field
 

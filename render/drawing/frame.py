@@ -2,8 +2,8 @@
 
 A `Frame` holds everything that the map page shows before anyone asks for more: one row per dataset on the map
 that has a position in the newest layout, ordered by repository id, and the newest topic tree. Texts are plain
-(see `render.escape`); categories are small integers into a vocabulary. What only the detail drawer needs is
-read by `render.details`.
+(see `render.drawing.escape`); categories are small integers into a vocabulary. What only the detail drawer needs is
+read by `render.drawing.details`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from datetime import date
 from typing import Any
 
 from engine.store.taxonomies import taxonomy_in_force
-from render.axes import Axis, axes
-from render.escape import plain
+from render.drawing.axes import Axis, axes
+from render.drawing.escape import plain
 
 UNKNOWN = "Unknown"
 

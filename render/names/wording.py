@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from render.keyphrases import Phrase, key_of
-from render.wordlists import LOWER_WORDS, SUBJECT_NAMES, TASK_NAMES, UPPER_WORDS
+from render.names.keyphrases import Phrase, key_of
+from render.names.wordlists import LOWER_WORDS, SUBJECT_NAMES, TASK_NAMES, UPPER_WORDS
 
 MOST_WORDS = 6
 """A longer name does not fit on the map."""

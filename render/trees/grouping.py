@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import PassError
-from render import clusters, lineage
-from render.clusters import Labels
-from render.neighbors import unit_rows
-from render.points import read_points, read_vectors
-from render.tree import BY_KEY_PHRASES, Place, Topic, Tree
+from render.placing.neighbors import unit_rows
+from render.placing.points import read_points, read_vectors
+from render.trees import clusters, lineage
+from render.trees.clusters import Labels
+from render.trees.tree import BY_KEY_PHRASES, Place, Topic, Tree
 
 _EXEMPLARS = 5
 
@@ -46,7 +46,7 @@ class Grouping:
 
     @property
     def parents(self) -> list[list[Place | None]]:
-        """As `render.clusters.parents` gives them."""
+        """As `render.trees.clusters.parents` gives them."""
         found: list[list[Place | None]] = [[] for _ in self.layers]
         for topic in sorted(self.topics, key=lambda t: t.place):
             found[topic.place[0]].append(topic.parent)

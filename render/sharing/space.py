@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.errors import HfmapError, KeyRefusedError, PassError, UsageError
 from render.page import DATA, TITLE
-from render.publish import MARK, Item, site, text
+from render.sharing.publish import MARK, Item, site, text
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 

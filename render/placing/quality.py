@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.heavy import heavy
-from render.neighbors import FloatMatrix, IntMatrix, unit_rows
+from render.placing.neighbors import FloatMatrix, IntMatrix, unit_rows
 
 # Neighbours looked at; 15 as in the published map's UMAP.
 K = 15

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from engine.errors import PassError
-from render import frame, plot
+from render.drawing import frame, plot
 
 MOST_LABELS = 24
 """More names than that hide one another: then a coarser layer names the regions."""

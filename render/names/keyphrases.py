@@ -16,10 +16,10 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from render.abbreviations import same
-from render.clusters import Labels
-from render.topic_documents import EXCERPT_CHARS, Document
-from render.wordlists import EDGE_WORDS, GENERIC_TASKS, STOP_WORDS, WEAK_WORDS
+from render.names.abbreviations import same
+from render.names.wordlists import EDGE_WORDS, GENERIC_TASKS, STOP_WORDS, WEAK_WORDS
+from render.trees.clusters import Labels
+from render.trees.topic_documents import EXCERPT_CHARS, Document
 
 _WORD = re.compile(r"[^\W\d_](?:[\w'’+#-]*[\w+#])?")
 _BREAK = re.compile(r"[.,;:!?()\[\]{}<>|/\\\"“”*=~`\n\r\t•–—]+|\s-\s|(?<!\w)\d[\d.,%]*")

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
 from engine.errors import PassError
-from render.escape import html
+from render.drawing.escape import html
 
 _HEAD = "<!doctype html>\n<html>\n  <head>\n"
 _LINK = re.compile(r"<link\b[^>]*?\bhref=\"https?://[^>]*>\s*", re.DOTALL)

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from render.frame import Frame
+from render.drawing.frame import Frame
 from render.heavy import heavy
 from render.vendor import FONT_FAMILY, Vendor
 

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from render.clusters import Labels
 from render.heavy import heavy
-from render.naming import Naming, acceptable, clean, folded, unlike
-from render.topic_documents import Document
-from render.tree import Place
+from render.names.naming import Naming, acceptable, clean, folded, unlike
+from render.trees.clusters import Labels
+from render.trees.topic_documents import Document
+from render.trees.tree import Place
 
 # The published map's values for Toponymy.
 OBJECTS = "HuggingFace dataset cards"

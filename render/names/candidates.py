@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from render.abbreviations import same, spelled_out
-from render.keyphrases import Key, Phrase, Vocabulary, key_of
-from render.languages import NON_ENGLISH
-from render.topic_documents import Document
-from render.wording import clean, display, title_case
-from render.wordlists import ADJECTIVES, GENERIC_TASKS, SHAPELESS, SHORT_NAMES, UPPER_WORDS
+from render.names.abbreviations import same, spelled_out
+from render.names.keyphrases import Key, Phrase, Vocabulary, key_of
+from render.names.languages import NON_ENGLISH
+from render.names.wording import clean, display, title_case
+from render.names.wordlists import ADJECTIVES, GENERIC_TASKS, SHAPELESS, SHORT_NAMES, UPPER_WORDS
+from render.trees.topic_documents import Document
 
 MOST_LOCAL_WORDS = 4
 """Words of a name made here, "&" counted as one; a model's name may be longer."""

@@ -15,9 +15,9 @@ from typing import Any
 from markupsafe import Markup
 
 from engine.store.taxonomies import taxonomy_in_force
-from render import escape
-from render.document import policy
-from render.frame import Frame
+from render.drawing import escape
+from render.drawing.document import policy
+from render.drawing.frame import Frame
 from render.vendor import FONT_FAMILY, Vendor
 from taxonomy import prompt
 from taxonomy.model import Taxonomy, load

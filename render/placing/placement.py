@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from render.neighbors import FloatMatrix, nearest
-from render.projection import MIN_DIST
+from render.placing.neighbors import FloatMatrix, nearest
+from render.placing.projection import MIN_DIST
 
 # The median of so many neighbours: measured on 4,160 rows, it keeps trustworthiness within .004 of a fit.
 NEIGHBORS = 5

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.heavy import heavy
-from render.tree import Place, Topic, Tree
+from render.trees.tree import Place, Topic, Tree
 
 # A topic is the same as before if it shares at least half of the members that either has.
 SAME_MEMBERS = 0.5

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from engine.errors import UsageError
-from render.points import now, transaction
+from render.placing.points import now, transaction
 
 BY_KEY_PHRASES = "key-phrases"
 BY_PERSON = "person"

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from render.heavy import heavy, keep_compiled
-from render.neighbors import FloatMatrix, IntMatrix, unit_rows
-from render.neighbors import cosine_knn as exact
-from render.neighbors import knn as search
+from render.placing.neighbors import FloatMatrix, IntMatrix, unit_rows
+from render.placing.neighbors import cosine_knn as exact
+from render.placing.neighbors import knn as search
 
 # The published map's values (UMAP parameters of stevenfazzio/huggingface-dataset-map).
 N_NEIGHBORS = 15

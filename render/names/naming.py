@@ -9,15 +9,15 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from render.abbreviations import same
-from render.candidates import Candidate, Marks, apart, candidates, family_of, language_of, last_resort
-from render.clusters import Labels
 from render.heavy import heavy
-from render.keyphrases import Phrase, Vocabulary, key_of, of_groups
-from render.languages import family_shares
-from render.topic_documents import Document
-from render.wording import MOST_WORDS, acceptable, clean, folded, title_case, unlike
-from render.wordlists import GENERIC_TASKS, WIDEST
+from render.names.abbreviations import same
+from render.names.candidates import Candidate, Marks, apart, candidates, family_of, language_of, last_resort
+from render.names.keyphrases import Phrase, Vocabulary, key_of, of_groups
+from render.names.languages import family_shares
+from render.names.wording import MOST_WORDS, acceptable, clean, folded, title_case, unlike
+from render.names.wordlists import GENERIC_TASKS, WIDEST
+from render.trees.clusters import Labels
+from render.trees.topic_documents import Document
 
 __all__ = ["MOST_WORDS", "Naming", "acceptable", "clean", "folded", "name_layers", "title_case", "unlike"]
 
@@ -59,7 +59,7 @@ def name_layers(
         documents: one a point.
         vocabulary: their phrases.
         layers: the groups, coarsest layer first.
-        parents: as `render.clusters.parents` gives them.
+        parents: as `render.trees.clusters.parents` gives them.
         exemplars: the point most typical of the group (layer, group); it lends its title where nothing else does.
         kept: names that stand, by (layer, group).
 

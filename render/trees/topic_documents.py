@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from render import quality
+from render.placing import quality
 from taxonomy.cardtext import split_front_matter, strip
 
 # The published map's cut of a card in a topic document.

@@ -1,0 +1,1 @@
+"""Names of topics: by a model, or from key phrases."""

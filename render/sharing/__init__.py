@@ -1,0 +1,1 @@
+"""Handing the page on: as a folder, or as a Space."""
