@@ -30,7 +30,6 @@ from engine.store.overrides import (
 from engine.store.taxonomies import taxonomy_in_force
 from engine.store.views import ensure_views
 from taxonomy.corrections import CorrectionError, written
-from taxonomy.summaries import summary_problem
 
 _AGAIN = "It counts at once in the database and in search; the page shows it after: hfmap map"
 
@@ -130,6 +129,8 @@ def locate(conn: sqlite3.Connection, wanted: str) -> tuple[int, str]:
 def _set(
     output: Output, db: str | None, wanted_id: str, wanted: dict[str, str], note: str | None, author: str | None
 ) -> None:
+    from taxonomy.summaries import summary_problem
+
     with correcting(db) as conn:
         dataset_id, repo_id = locate(conn, wanted_id)
         taxonomy = taxonomy_in_force(conn)

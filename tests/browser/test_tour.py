@@ -198,6 +198,7 @@ def topics_and_the_list(visit: Visit) -> None:
     tab = visit.tab
     visit.panel("Topics")
     settle(tab)
+    tab.evaluate("() => hfmap.map.fit(0)")
     start = tab.evaluate("() => hfmap.map.view().zoom")
     visit.press(tab.locator("button.twist").first)
     visit.press(tab.locator(".tree .tree button.topic").first)
