@@ -38,7 +38,9 @@ class Output:
         for stream in (sys.stdout, sys.stderr):
             # Lone surrogates, or a terminal that is not UTF-8, must not stop a command.
             if hasattr(stream, "reconfigure"):
-                stream.reconfigure(errors="backslashreplace")
+                # It flushes; what cannot be written (a full disk) is reported where it is written.
+                with contextlib.suppress(OSError):
+                    stream.reconfigure(errors="backslashreplace")
 
     @property
     def console(self) -> Console:

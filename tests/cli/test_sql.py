@@ -241,21 +241,23 @@ def test_a_reader_that_stops_early_ends_it_quietly(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["buffered", "unbuffered"])
 def test_a_full_disk_behind_stdout_is_a_sentence(
-    database: Path, child_environment: Callable[..., dict[str, str]]
+    database: Path, child_environment: Callable[..., dict[str, str]], unbuffered: str
 ) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [sys.executable, "-c", "from engine.cli import main; main()", "sql", "SELECT 1"],
             cwd=database.parent,
-            env=child_environment(),
+            env={**child_environment(), "PYTHONUNBUFFERED": unbuffered},
             stdout=full,
             stderr=subprocess.PIPE,
             timeout=60,
             check=False,
         )
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stderr
     assert b"No space left" in done.stderr
+    assert b"Traceback" not in done.stderr
     assert b"Traceback" not in done.stderr
 
 
