@@ -37,7 +37,7 @@ from engine.store.writer import Statement
 WORKERS = 8
 """Cards asked for at once."""
 
-TASKS = 8 * WORKERS
+TASKS = 2 * WORKERS
 """Tasks that ask for cards: while some wait to try again, others take their places."""
 
 

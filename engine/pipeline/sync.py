@@ -50,7 +50,7 @@ from taxonomy.model import Taxonomy
 MODEL_CALLS = 12
 """Calls to the language model at once, extraction and summaries together."""
 
-MODEL_TASKS = 4 * MODEL_CALLS
+MODEL_TASKS = 2 * MODEL_CALLS
 """Tasks of each stage that call it: while some wait to try again, others take their places."""
 
 
