@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from engine.store.schema import application_id, schema_sql, schema_version
 
 BUSY_MS = 10_000
 """How long a connection waits for another's transaction; a batch takes milliseconds."""
+
+LEAST_ROOM = 256 * 1024
+"""Bytes. With less on a disk, a WAL and its index cannot grow."""
 
 SQLITE_MAGIC = b"SQLite format 3\0"
 
@@ -96,7 +100,9 @@ def as_store_error(error: Exception, path: Path) -> StoreError:
     text = str(error)
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorname", "") or ""
-        if code.startswith("SQLITE_FULL") or "disk is full" in text:
+        # Where the shared memory of the WAL cannot grow, SQLite speaks of an input or output error.
+        full = code.startswith("SQLITE_FULL") or "disk is full" in text
+        if full or (code.startswith("SQLITE_IOERR") and _no_room(path)):
             return StoreError(
                 f"The disk is full: {path} cannot grow.",
                 hint="Free some space and run the same command again; all that was stored is kept.",
@@ -118,6 +124,13 @@ def as_store_error(error: Exception, path: Path) -> StoreError:
         if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")) or "locked" in text:
             return StoreError(f"{path} is locked by another program.", hint="Close it there, or wait, and run again.")
     return StoreError(f"{path} cannot be used: {text}.", hint="Check the path, or name another file with --db.")
+
+
+def _no_room(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.absolute().parent).free < LEAST_ROOM
+    except OSError:
+        return False
 
 
 def _configure(conn: sqlite3.Connection) -> None:
