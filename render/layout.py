@@ -1,8 +1,8 @@
 """The layout pass: a place in the plane for every dataset on the map, kept still from run to run.
 
 Three ways lead to a layout. The first is a fit from nothing. After a refresh, unchanged datasets keep
-their coordinates exactly and new or changed ones are placed among their nearest neighbours. Once more than
-a fifth of the map has changed since the last full fit, everything is fitted again from the old coordinates,
+their coordinates exactly and new or changed ones are placed among their nearest neighbours. Once a fifth
+of the map has changed since the last full fit, everything is fitted again from the old coordinates,
 and the result is brought back onto them.
 """
 
@@ -20,14 +20,12 @@ from numpy.typing import NDArray
 from engine.errors import PassError
 from engine.events import PassFinished, PassStarted, Subscriber
 from render.placing import placement, projection, quality
+from render.placing.due import refit_at
 from render.placing.neighbors import FloatMatrix, IntMatrix, knn
 from render.placing.points import Points, digest, now, read_points, read_vectors, transaction
 
 MadeBy = Literal["fit", "refit", "placed"]
 
-# Over this share of changed datasets since the last full fit, the layout is fitted again: measured on 4,160
-# rows, placing kept the trustworthiness within .004 of a fresh fit up to 20 %.
-REFIT_SHARE = 0.20
 # Kept in the table `neighbor` for every dataset, itself not counted: UMAP's 15, and one to spare.
 KEPT_NEIGHBORS = 15
 
@@ -185,10 +183,10 @@ def _lay_out(
     gone_before = before.changed - len(old.placed)
     gone = len(old.places.keys() - set(points.ids))
     changed = int(placed.sum()) + gone_before + gone
-    over = changed > REFIT_SHARE * len(points)
-    if relayout or (over and relayout is None):
+    due = changed >= refit_at(len(points))
+    if relayout or (due and relayout is None):
         fitted = projection.project(vectors, near, init=start)
-        return "refit", placement.align(fitted, start, kept), nothing, 0
+        return "refit", placement.bring_back(fitted, start, kept), nothing, 0
     return "placed", start, placed, changed
 
 

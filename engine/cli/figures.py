@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from render.placing.due import refit_at
+
 LAST_RUNS = 5
 MOST_REASONS = 10
-REFIT_SHARE = 0.20
-"""As `render.layout.REFIT_SHARE`, which cannot be imported without NumPy."""
 PARKED_RUNS = 3
 """Runs in a row after which a failure is given up until it is asked for (view `todo`)."""
 
@@ -154,7 +154,7 @@ def _layout(conn: sqlite3.Connection) -> Any:
         layout["quality"] = _object(layout["quality"])
         layout["other_vectors"] = bool(layout["other_vectors"])
         layout["refit_due"] = layout["other_vectors"] or (
-            layout["changed"] + layout["missing"] + layout["gone"] > REFIT_SHARE * layout["points"]
+            layout["changed"] + layout["missing"] + layout["gone"] >= refit_at(layout["points"])
         )
     return layout
 

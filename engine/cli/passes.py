@@ -17,9 +17,8 @@ from engine.pipeline.naming import Naming
 from engine.store.connection import open_passes, open_readonly
 from engine.store.taxonomies import taxonomy_in_force
 from engine.store.views import ensure_views
+from render.placing.due import refit_at
 
-_REFIT_SHARE = 0.20
-"""As `render.layout.REFIT_SHARE`, which cannot be imported without NumPy."""
 FEW = 100
 """So many new cards are taken for a large share of a map whose size is not known."""
 MANY = 1_500
@@ -74,7 +73,7 @@ def _newest_layout(db: Path) -> tuple[int, int]:
         return 0, 1
     with suppress(HfmapError, sqlite3.Error), closing(open_readonly(db)) as conn:
         row = conn.execute("SELECT points, changed FROM layout ORDER BY layout_id DESC LIMIT 1").fetchone()
-        return (0, 1) if row is None else (row[0], max(1, int(_REFIT_SHARE * row[0]) + 1 - row[1]))
+        return (0, 1) if row is None else (row[0], max(1, refit_at(row[0]) - row[1]))
     return 0, FEW
 
 

@@ -8,8 +8,14 @@ from numpy.typing import NDArray
 from render.placing.neighbors import FloatMatrix, nearest
 from render.placing.projection import MIN_DIST
 
-# The median of so many neighbours: measured on 4,160 rows, it keeps trustworthiness within .004 of a fit.
+# Published practice: the median of so many neighbours. With a fifth of 2,440 rows placed so, trustworthiness is .01
+# below that of a fresh fit.
 NEIGHBORS = 5
+
+# How far points that lie in both layouts may move in a new fit: their median, as a share of the old one's diameter.
+# Where people look for a dataset, it still is.
+MOST_MOVED = 0.027
+_DIRECTIONS = 90
 
 
 def place(vectors: FloatMatrix, plane: NDArray[np.float64], kept: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -40,6 +46,32 @@ def place(vectors: FloatMatrix, plane: NDArray[np.float64], kept: NDArray[np.boo
         radius, angle = MIN_DIST * np.sqrt(seed), seed * np.pi * (3 - np.sqrt(5))
         placed[row] = (x + radius * np.cos(angle), y + radius * np.sin(angle))
     return placed
+
+
+def bring_back(plane: NDArray[np.float64], old: NDArray[np.float64], shared: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Lay a new fit onto the old layout: aligned, and its shared points no further from their places than MOST_MOVED.
+
+    Args:
+        plane: shape (n, 2), the new fit.
+        old: shape (n, 2), the places before; only rows in `shared` are looked at.
+        shared: shape (n,), at least one true.
+
+    Returns:
+        Coordinates, shape (n, 2). Where shared points would move further, all of them go the same part of their way.
+    """
+    brought = align(plane, old, shared)
+    steps = brought[shared] - old[shared]
+    moved = float(np.median(np.linalg.norm(steps, axis=1)))
+    most = MOST_MOVED * diameter(old[shared])
+    if moved > most:
+        brought[shared] = old[shared] + steps * (most / moved)
+    return brought
+
+
+def diameter(plane: NDArray[np.float64]) -> float:
+    """The largest distance between two points, to a thousandth; shape (n, 2), n at least 1."""
+    angles = np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
+    return max(float(np.ptp(plane @ np.array([np.cos(a), np.sin(a)]))) for a in angles)
 
 
 def align(plane: NDArray[np.float64], target: NDArray[np.float64], shared: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.errors import PassError
 from render.placing.neighbors import unit_rows
+from render.placing.placement import diameter
 from render.placing.points import read_points, read_vectors
 from render.trees import clusters, lineage
 from render.trees.clusters import Labels
@@ -111,15 +112,28 @@ def group(
     }
     unchanged = {i for i, (text, _) in before.items() if ground.texts.get(i) == text}
     places = {i: (x, y) for i, (x, y) in zip(ground.ids, ground.plane.tolist(), strict=True)}
-    kept = {i for i, (_, place) in before.items() if places.get(i) == place}
-    changed = old.changed + len(before.keys() - places.keys()) + len(places) - len(kept)
-    if kept and old.parameters == parameters and changed <= lineage.CARRY_SHARE * len(places):
-        topics = lineage.carry(old, places, kept)
+    changed = old.changed + len(before.keys() - places.keys()) + len(places) - len(unchanged)
+    still = _still(ground, before, unchanged)
+    few = changed <= lineage.CARRY_SHARE * len(places)
+    if few and still and old.parameters == parameters:
+        topics = lineage.carry(old, places, still)
         if topics:
             layers = _labels(topics, ground)
             return Grouping(topics, layers, lineage.match(old.topics, topics, unchanged), "carried", changed)
     topics, layers = _clustered(conn, ground, max_topics)
     return Grouping(topics, layers, lineage.match(old.topics, topics, unchanged), "clustered", 0)
+
+
+def _still(ground: Ground, before: dict[int, tuple[str, tuple[float, float]]], unchanged: set[int]) -> set[int]:
+    """The unchanged datasets that lie about where they lay; none where the layout is another one altogether."""
+    rows = [row for row, i in enumerate(ground.ids) if i in unchanged]
+    if not rows:
+        return set()
+    now, then = ground.plane[rows], np.array([before[ground.ids[row]][1] for row in rows])
+    near = np.linalg.norm(now - then, axis=1) <= lineage.STRAYED * diameter(then)
+    if near.mean() < 0.5:
+        return set()
+    return {ground.ids[row] for row, stays in zip(rows, near.tolist(), strict=True) if stays}
 
 
 def _labels(topics: Sequence[Topic], ground: Ground) -> list[Labels]:

@@ -53,7 +53,7 @@ def test_one_changed_card_needs_the_page_and_a_fifth_of_the_map_needs_all(tmp_pa
     preload = Preload(path)
     preload(StageGrew("summarize"))
     assert asked.done()
-    grow(preload, 3)
+    grow(preload, 2)
     assert asked.next() == "refresh"
     assert asked.done()
     grow(preload, 1)

@@ -14,6 +14,7 @@ from engine.errors import PassError
 from engine.events import Event, PassFinished, PassStarted
 from render import layout
 from render.placing import placement, quality
+from render.placing.due import refit_at
 from render.placing.neighbors import cosine_knn
 from tests.render.database import blobs, cards, create, put
 
@@ -157,6 +158,40 @@ def test_a_refit_is_as_good_as_a_fresh_fit_and_moves_little(conn: sqlite3.Connec
     assert fresh is not None
     assert kept is not None
     assert kept.quality["trustworthiness"] >= fresh.quality["trustworthiness"] - 0.005
+
+
+@pytest.mark.parametrize(("points", "changes"), [(1, 1), (2, 1), (10, 2), (427, 85), (5000, 1000)])
+def test_a_fifth_of_the_map_is_counted_in_whole_datasets(points: int, changes: int) -> None:
+    assert refit_at(points) == changes
+
+
+def test_a_fifth_in_one_step_is_a_refit(conn: sqlite3.Connection) -> None:
+    given = cards(200)
+    put(conn, given)
+    ensure(conn)
+    for card in given[:39]:
+        card.text += " Changed."
+    put(conn, given)
+    assert ensure(conn).made_by == "placed"
+    given[39].text += " Changed."
+    put(conn, given)
+    assert ensure(conn).made_by == "refit"
+
+
+def test_a_refit_is_held_near_the_old_places() -> None:
+    rng = np.random.default_rng(3)
+    old = rng.normal(size=(400, 2))
+    shared = np.arange(400) < 300
+    far = rng.normal(size=(400, 2))
+    held = placement.bring_back(far, old, shared)
+    moved = np.linalg.norm(held - old, axis=1)[shared]
+    across = max(np.linalg.norm(a - b) for a in old[shared] for b in old[shared])
+    assert np.median(moved) == pytest.approx(placement.MOST_MOVED * across, rel=0.01)
+    assert placement.diameter(old[shared]) == pytest.approx(across, rel=0.001)
+    # What is new goes where the fit has it, and a fit that stays near is taken as it is.
+    assert np.allclose(held[~shared], placement.align(far, old, shared)[~shared])
+    close = old + 0.001 * far
+    assert np.allclose(placement.bring_back(close, old, shared), placement.align(close, old, shared))
 
 
 def test_another_embedder_is_a_fresh_start(conn: sqlite3.Connection) -> None:

@@ -242,6 +242,49 @@ def test_topics_live_on(conn: sqlite3.Connection, share: float, stay: float) -> 
     assert len(namer.prompts) - asked <= (1 - stay) * len(before)
 
 
+def test_topics_outlive_a_map_that_is_laid_out_again(conn: sqlite3.Connection) -> None:
+    given = cards(400)
+    put(conn, given)
+    ensure(conn)
+    before = newest(conn)
+    for share, made_by in ((0.01, "placed"), (0.05, "placed"), (0.2, "refit")):
+        changed(conn, given, share)
+        ensure(conn)
+        found = layout.newest(conn)
+        assert found is not None
+        assert found.made_by == made_by
+        after = check(conn)
+        assert after.made_by == "carried"
+        names = {t.lasting_id: t.name for t in after.topics}
+        assert sum(names.get(t.lasting_id) == t.name for t in before.topics) >= 0.75 * len(before.topics)
+        before = after
+    # A third of the map is new since topics were found: they are found again.
+    put(conn, cards(540)[400:])
+    ensure(conn)
+    assert check(conn).made_by == "clustered"
+
+
+def test_what_has_strayed_in_a_new_layout_joins_the_topics_there(conn: sqlite3.Connection) -> None:
+    given = cards(200)
+    put(conn, given)
+    first = layout.ensure(conn, run_id=1, emit=lambda _: None).layout_id
+    ensure(conn)
+    old = newest(conn)
+    ground = grouping.read_ground(conn, first)
+    topic, other = (t for t in old.topics if t.place[0] == 0 and t.place[1] < 2)
+    stray, mate = topic.members[0], other.members[0]
+    rows = {i: row for row, i in enumerate(ground.ids)}
+    ground.plane[rows[stray]] = ground.plane[rows[mate]] + 1e-6
+    found = grouping.group(conn, ground, old, old.parameters, 400)
+    members = {t.place: t.members for t in found.topics}
+    assert found.made_by == "carried"
+    assert stray not in members[topic.place]
+    assert stray in members[other.place]
+    # Another layout altogether is not what the topics were found on.
+    ground.plane[:] = np.random.default_rng(0).permutation(ground.plane)
+    assert grouping.group(conn, ground, old, old.parameters, 400).made_by == "clustered"
+
+
 def test_only_new_topics_are_asked_for(conn: sqlite3.Connection) -> None:
     put(conn, cards(240))
     namer = Namer()
