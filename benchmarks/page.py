@@ -4,7 +4,7 @@
 
 draws pages of made-up datasets, opens each from the disk in a browser of its own and prints one line a size:
 bytes of index.html, also compressed, seconds until the first points are on the screen and until everything
-answers, each the middle one of `--runs`. The issue's limits for 5,000 datasets on two cores without a graphics
+answers, each the middle one of `--runs`. The limits for 5,000 datasets on two cores without a graphics
 card: 5 MB, 3 s, 6 s.
 """
 
