@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import Any
 
 from engine.errors import (
@@ -16,7 +17,7 @@ from engine.errors import (
     TransientError,
 )
 from engine.providers.base import Completion, Prompt
-from engine.providers.http import UnansweredError, retry_after, safe, short, whole, within
+from engine.providers.http import UnansweredError, imported, retry_after, safe, short, whole, within
 from engine.text import sound
 from engine.usage import Usage
 
@@ -47,22 +48,26 @@ class AnthropicCompleter:
     def __init__(
         self, api_key: str, *, base_url: str, model: str, connections: int, timeout: float | None = None
     ) -> None:
+        self.model = model
+        self.headroom = 0 if model.startswith(NOT_THINKING) else THINKING_TOKENS
+        self.timeout = timeout or TIMEOUT
+        self._key = api_key
+        self._base_url = base_url
+        self._connections = connections
+
+    @cached_property
+    def client(self) -> Any:
+        """The library's client, made when first asked for: a refresh that changes nothing needs none."""
         import anthropic
         import httpx2
 
-        self.model = model
-        self.headroom = 0 if model.startswith(NOT_THINKING) else THINKING_TOKENS
-        self._anthropic = anthropic
-        self._unsent = (httpx2.ConnectError, httpx2.ConnectTimeout)
-        self._key = api_key
-        self.timeout = timeout or TIMEOUT
-        self.client = anthropic.AsyncAnthropic(
-            api_key=api_key,
-            base_url=base_url,
+        return anthropic.AsyncAnthropic(
+            api_key=self._key,
+            base_url=self._base_url,
             max_retries=0,  # retried in one place, engine.pipeline.caller
             timeout=self.timeout,
             http_client=anthropic.DefaultAsyncHttpxClient(
-                limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
+                limits=httpx2.Limits(max_connections=self._connections, max_keepalive_connections=self._connections),
                 follow_redirects=False,  # the API has none, and the key and the card are for its host alone
             ),
         )
@@ -100,7 +105,7 @@ class AnthropicCompleter:
         Raises:
             ProviderError: in place of the library's exceptions.
         """
-        errors = self._anthropic
+        errors, transport = await imported("anthropic", "httpx2")
         try:
             async with within(seconds, "Anthropic"):
                 yield
@@ -108,7 +113,7 @@ class AnthropicCompleter:
             raise _status_error(error, self.model, self._key) from error
         except errors.APIConnectionError as error:
             cause = error.__cause__ or error
-            if isinstance(cause, self._unsent):
+            if isinstance(cause, (transport.ConnectError, transport.ConnectTimeout)):
                 raise TransientError(f"Anthropic cannot be reached: {short(cause)}") from error
             raise UnansweredError(f"Anthropic did not answer: {short(cause)}") from error
         except (errors.APIResponseValidationError, ValueError, RecursionError) as error:
@@ -118,7 +123,8 @@ class AnthropicCompleter:
 
     async def aclose(self) -> None:
         """Close connections."""
-        await self.client.close()
+        if "client" in self.__dict__:
+            await self.client.close()
 
 
 def completion(message: Any) -> Completion:

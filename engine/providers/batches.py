@@ -146,7 +146,7 @@ class AnthropicBatches:
             except self._missing as error:
                 raise _GoneError from error
             try:
-                async with aclosing(decoder.__aiter__()) as lines:  # type: ignore[type-var]
+                async with aclosing(decoder.__aiter__()) as lines:
                     yield lines
             except self._broken as error:
                 raise TransientError(f"the results of a batch broke off: {short(error)}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from functools import cached_property
 from typing import Any
 
 import httpx
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from engine.errors import KeyRefusedError, ProviderError, QuotaError, ServiceDownError, TransientError
 from engine.providers.base import Embedded
-from engine.providers.http import UnansweredError, retry_after, safe, short, whole, within
+from engine.providers.http import UnansweredError, imported, retry_after, safe, short, whole, within
 from engine.providers.vectors import as_float32
 from engine.usage import Usage
 from taxonomy.rules import CardInput
@@ -40,18 +41,21 @@ class CohereEmbedder:
     remote = True
 
     def __init__(self, api_key: str, *, base_url: str, timeout: float | None = None) -> None:
-        import cohere
-        from cohere.core.api_error import ApiError
-
-        self._api_error = ApiError
         self._key = api_key
+        self._base_url = base_url
         self._timeout = timeout or TIMEOUT
         # httpx follows no redirects unless told to: the key and the texts are for the API's host alone.
         self._http = _VectorClient(timeout=self._timeout)
+
+    @cached_property
+    def _client(self) -> Any:
+        """The library's client, made when first asked for: a refresh that changes nothing needs none."""
+        from cohere.client_v2 import AsyncClientV2
+
         # base_url is always given: the library reads CO_API_URL once, whenever it is first imported.
-        self._client = cohere.AsyncClientV2(
-            api_key=api_key,
-            base_url=base_url,
+        return AsyncClientV2(
+            api_key=self._key,
+            base_url=self._base_url,
             timeout=self._timeout,
             httpx_client=self._http,
             log_warning_experimental_features=False,
@@ -69,6 +73,7 @@ class CohereEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """Embed up to 96 texts; see `Embedder`."""
+        _, errors = await imported("cohere.client_v2", "cohere.core.api_error")
         taken: list[Any] = []
         reset = _taken.set(taken)
         try:
@@ -81,7 +86,7 @@ class CohereEmbedder:
                     embedding_types=["float"],
                     request_options={"max_retries": 0},
                 )
-        except self._api_error as error:
+        except errors.ApiError as error:
             raise _status_error(error, self._key) from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise TransientError(f"Cohere cannot be reached: {short(error)}") from error

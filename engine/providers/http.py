@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib import import_module
+from typing import Any
 
-import anyio
+import anyio.to_thread
 
 from engine.errors import TransientError
 from engine.retry_after import retry_after
 
-__all__ = ["UnansweredError", "retry_after", "safe", "short", "whole", "within"]
+__all__ = ["UnansweredError", "imported", "retry_after", "safe", "short", "whole", "within"]
 
 
 class UnansweredError(TransientError):
@@ -18,6 +21,18 @@ class UnansweredError(TransientError):
 
     A budget counts the most that such a call can have cost.
     """
+
+
+async def imported(*names: str) -> list[Any]:
+    """Import a client's library in a thread: that takes up to a second, in which other calls go on."""
+    if not _ready.issuperset(names):
+        await anyio.to_thread.run_sync(lambda: [import_module(name) for name in names])
+        _ready.update(names)
+    return [sys.modules[name] for name in names]
+
+
+_ready: set[str] = set()
+"""Modules whose import has ended: one that another thread is still at is in `sys.modules` too."""
 
 
 @asynccontextmanager
