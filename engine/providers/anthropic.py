@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import cached_property
 from typing import Any
 
 from engine.errors import (
@@ -54,14 +53,21 @@ class AnthropicCompleter:
         self._key = api_key
         self._base_url = base_url
         self._connections = connections
+        self._client: Any = None
 
-    @cached_property
+    @property
     def client(self) -> Any:
         """The library's client, made when first asked for: a refresh that changes nothing needs none."""
+        self._connect()
+        return self._client
+
+    def _connect(self) -> None:
+        if self._client is not None:
+            return
         import anthropic
         import httpx2
 
-        return anthropic.AsyncAnthropic(
+        self._client = anthropic.AsyncAnthropic(
             api_key=self._key,
             base_url=self._base_url,
             max_retries=0,  # retried in one place, engine.pipeline.caller
@@ -99,32 +105,33 @@ class AnthropicCompleter:
         return request
 
     @asynccontextmanager
-    async def asking(self, seconds: float) -> AsyncIterator[None]:
-        """Make a call inside that may take so many seconds.
+    async def asking(self, seconds: float) -> AsyncIterator[Any]:
+        """Make a call inside that may take so many seconds; gives the library, for its exceptions.
 
         Raises:
             ProviderError: in place of the library's exceptions.
         """
-        errors, transport = await imported("anthropic", "httpx2")
+        library, transport = await imported("anthropic", "httpx2")
+        self._connect()  # before the clock runs
         try:
             async with within(seconds, "Anthropic"):
-                yield
-        except errors.APIStatusError as error:
+                yield library
+        except library.APIStatusError as error:
             raise _status_error(error, self.model, self._key) from error
-        except errors.APIConnectionError as error:
+        except library.APIConnectionError as error:
             cause = error.__cause__ or error
             if isinstance(cause, (transport.ConnectError, transport.ConnectTimeout)):
                 raise TransientError(f"Anthropic cannot be reached: {short(cause)}") from error
             raise UnansweredError(f"Anthropic did not answer: {short(cause)}") from error
-        except (errors.APIResponseValidationError, ValueError, RecursionError) as error:
+        except (library.APIResponseValidationError, ValueError, RecursionError) as error:
             raise UnansweredError(f"Anthropic's answer is not JSON: {short(error)}") from error
-        except errors.AnthropicError as error:
+        except library.AnthropicError as error:
             raise ProviderError(f"Anthropic cannot be asked: {short(error)}") from error
 
     async def aclose(self) -> None:
         """Close connections."""
-        if "client" in self.__dict__:
-            await self.client.close()
+        if self._client is not None:
+            await self._client.close()
 
 
 def completion(message: Any) -> Completion:

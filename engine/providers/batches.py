@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Literal
 
 from engine.errors import ProviderError, TransientError
@@ -58,14 +59,12 @@ class AnthropicBatches:
     """The batches of a completer's account. Every method makes one call and retries nothing."""
 
     def __init__(self, completer: AnthropicCompleter) -> None:
-        import anthropic
-        import httpx2
-
         self.completer = completer
-        self._missing = anthropic.NotFoundError
-        self._broken = httpx2.HTTPError
         self._seconds = max(TRANSFER_SECONDS, completer.timeout)
-        self._batches = completer.client.with_options(timeout=self._seconds).messages.batches
+
+    @cached_property
+    def _batches(self) -> Any:
+        return self.completer.client.with_options(timeout=self._seconds).messages.batches
 
     def size(self, prompt: Prompt) -> int:
         """Return about how many bytes a prompt takes in a batch, rather too many."""
@@ -94,10 +93,10 @@ class AnthropicBatches:
 
     async def status(self, batch_id: str) -> BatchStatus | None:
         """Return the state of a batch; None where the service has none of that name."""
-        async with self.completer.asking(self.completer.timeout):
+        async with self.completer.asking(self.completer.timeout) as library:
             try:
                 return _status(await self._batches.retrieve(batch_id))
-            except self._missing:
+            except library.NotFoundError:
                 return None
 
     async def since(self, moment: datetime) -> list[BatchStatus]:
@@ -140,15 +139,17 @@ class AnthropicBatches:
 
     @asynccontextmanager
     async def _lines(self, batch_id: str) -> AsyncIterator[AsyncIterator[Any]]:
-        async with self.completer.asking(self._seconds):
+        async with self.completer.asking(self._seconds) as library:
+            import httpx2
+
             try:
                 decoder = await self._batches.results(batch_id)
-            except self._missing as error:
+            except library.NotFoundError as error:
                 raise _GoneError from error
             try:
                 async with aclosing(decoder.__aiter__()) as lines:
                     yield lines
-            except self._broken as error:
+            except httpx2.HTTPError as error:
                 raise TransientError(f"the results of a batch broke off: {short(error)}") from error
             finally:
                 await decoder.close()

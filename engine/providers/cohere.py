@@ -74,11 +74,12 @@ class CohereEmbedder:
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """Embed up to 96 texts; see `Embedder`."""
         _, errors = await imported("cohere.client_v2", "cohere.core.api_error")
+        client = self._client  # made before the clock runs
         taken: list[Any] = []
         reset = _taken.set(taken)
         try:
             async with within(self._timeout, "Cohere"):
-                response = await self._client.embed(
+                response = await client.embed(
                     model=MODEL,
                     input_type=INPUT_TYPE,
                     texts=list(texts),
