@@ -11,17 +11,8 @@ import click
 
 from engine.cli.output import Mode, Output
 from engine.cli.progress import Progress
-from engine.config import (
-    EMBEDDERS,
-    LLMS,
-    OPEN_EMBEDDERS,
-    OPEN_LLMS,
-    RANKS,
-    Secrets,
-    Settings,
-    load_secrets,
-    load_settings,
-)
+from engine.config import Secrets, Settings, load_secrets, load_settings
+from engine.config.values import EMBEDDERS, LLMS, OPEN_EMBEDDERS, OPEN_LLMS, RANKS
 from engine.errors import EXIT_DONE, UsageError
 from engine.events import Bus
 

@@ -11,7 +11,8 @@ import pytest
 HEAVY = {
     *("anthropic", "cohere", "huggingface_hub", "numpy", "umap", "toponymy", "datamapplot", "sklearn"),
     *("transformers", "pyarrow", "pandas", "httpx", "yaml", "babel", "rapidfuzz", "stamina", "anyio"),
-    *("engine.pipeline", "engine.providers", "engine.sources", "render"),
+    *("engine.pipeline", "engine.providers", "engine.sources"),
+    *("render.heavy", "render.layout", "render.topics", "render.page", "render.placing.placement"),
 }
 PROBE = """
 import json, sys, time

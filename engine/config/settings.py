@@ -1,0 +1,95 @@
+"""Everything a run takes, with its defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from engine.config.secrets import Secrets
+from engine.errors import KeyRefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything `sync` and `map` take. Defaults of `target`, `overshoot`, `rank`: the published map's.
+
+    `origins` names, for each setting, what it came from: "--target", "HFMAP_TARGET", a file, or "default".
+    """
+
+    db: Path = Path("hfmap.sqlite")
+    out: Path = Path("site")
+    source: str = "hub"
+    target: int = 5000
+    overshoot: int = 6000
+    rank: Literal["likes", "downloads", "trending_score"] = "likes"
+    embedder: str = "auto"
+    llm: str = "auto"
+    model: str | None = None
+    taxonomy: Path | None = None
+    relayout: bool | None = None
+    """Lay the whole map out again: always, never, or (None) once a fifth of it has changed."""
+    max_topics: int = 400
+    """The most topics, and so the most naming calls: what a map of 20,000 datasets has by itself."""
+    embed_model: str | None = None
+    png: Path | None = None
+    """Where the map also goes as a picture; its dark variant goes beside it."""
+    batch: bool = False
+    refresh: bool = False
+    retry_failed: bool = False
+    no_map: bool = False
+    dry_run: bool = False
+    budget: float | None = None
+    timeout: float | None = None
+    """Seconds for one request to any service, to its last byte; None: each service has its own."""
+    yes: bool = False
+    json: bool = False
+    quiet: bool = False
+    origins: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), compare=False, repr=False)
+
+    def origin(self, name: str) -> str:
+        """Where the setting `name` came from."""
+        return self.origins.get(name, "default")
+
+    def embedder_in_use(self, secrets: Secrets) -> str:
+        """The embedder that `auto` stands for, or the one asked for.
+
+        Raises:
+            KeyRefusedError: Cohere is asked for by name and `CO_API_KEY` is not set.
+        """
+        return _in_use(self.embedder, self.origin("embedder"), "cohere", secrets.cohere, "CO_API_KEY")
+
+    def llm_in_use(self, secrets: Secrets) -> str:
+        """The language model's provider that `auto` stands for, or the one asked for.
+
+        Raises:
+            KeyRefusedError: Anthropic is asked for by name and `ANTHROPIC_API_KEY` is not set.
+        """
+        return _in_use(self.llm, self.origin("llm"), "anthropic", secrets.anthropic, "ANTHROPIC_API_KEY")
+
+    def as_json(self) -> dict[str, Any]:
+        """The settings as JSON values, for the run ledger and `doctor`."""
+        values = {name: getattr(self, name) for name in SETTING_NAMES}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in values.items()}
+
+
+SETTING_NAMES = tuple(f.name for f in fields(Settings) if f.name != "origins")
+
+
+def _in_use(choice: str, origin: str, cloud: str, key: str | None, variable: str) -> str:
+    if choice == "auto":
+        return cloud if key else "local"
+    if choice == cloud and not key:
+        raise KeyRefusedError(
+            f"{cloud} is asked for ({origin}), but {variable} is not set.",
+            hint=f"export {variable}=…, or take the local provider, which needs no key.",
+        )
+    return choice
+
+
+def split_provider(choice: str) -> tuple[str, str]:
+    """What stands before and after the colon of "openai:URL" or "model2vec:REPO"; the rest is empty for other names."""
+    kind, _, rest = choice.partition(":")
+    return kind, rest
