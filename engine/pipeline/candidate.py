@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from engine.events import Bus
 from engine.pipeline.caller import Caller
 from engine.sources.base import CardFetcher, Entry
+from engine.sources.card import input_hash_of
 from engine.store.reads import Known, Reader
 from engine.store.runs import Ids
 from engine.store.writer import Writer
@@ -32,13 +33,19 @@ class Candidate:
 
     @property
     def settled(self) -> bool:
-        """Whether the card was asked for at the present commit of the repository, by the present rules of access."""
+        """Whether the stored card holds.
+
+        It does if it was asked for at the present commit of the repository, by the present rules of access; or, where
+        the card came with the listing, if it is the same.
+        """
         known, entry = self.known, self.entry
-        if known is None or known.card_status not in SETTLED or entry.card is not None:
+        if known is None or known.card_status not in SETTLED:
             return False
         if (known.gated, known.private, known.disabled) != (entry.gated, entry.private, entry.disabled):
             # Opening or closing a repository is no commit.
             return False
+        if entry.card is not None:
+            return known.card_status in ("ok", "short") and known.input_hash == input_hash_of(entry.card)
         if entry.sha is None:
             return entry.last_modified is not None and entry.last_modified == known.last_modified
         return entry.sha == known.card_sha

@@ -52,7 +52,7 @@ class Card:
     @property
     def input_hash(self) -> str:
         """SHA-256 of the text in hex: what results are made from, and stored under."""
-        return hashlib.sha256(self.text.encode("utf-8", "replace")).hexdigest()
+        return _hash(self.text)
 
     @property
     def long_enough(self) -> bool:
@@ -97,6 +97,29 @@ class Card:
 
 def parse_card(raw: bytes | str) -> Card:
     """Decode a card and read its front matter."""
+    text, problems = _decoded(raw)
+    source, body = split_front_matter(text)
+    front_matter: Mapping[str, Any] = {}
+    status: Literal["ok", "none", "invalid"] = "none"
+    if source is not None:
+        front_matter, problem = _front_matter(source)
+        status = "ok" if problem is None else "invalid"
+        if problem is not None:
+            problems.append(problem)
+    return Card(text, body.strip(), front_matter, status, tuple(problems))
+
+
+def input_hash_of(raw: bytes | str) -> str:
+    """`parse_card(raw).input_hash`, without reading the front matter."""
+    return _hash(_decoded(raw)[0])
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def _decoded(raw: bytes | str) -> tuple[str, list[str]]:
+    """The text of a card, and what was wrong with its bytes."""
     problems: list[str] = []
     if isinstance(raw, bytes):
         if len(raw) > MAX_CARD_BYTES:
@@ -114,15 +137,7 @@ def parse_card(raw: bytes | str) -> Card:
         # SQLite's text functions and C libraries stop at a NUL.
         text = text.replace("\x00", "\ufffd")
         problems.append("NUL characters were replaced")
-    source, body = split_front_matter(text)
-    front_matter: Mapping[str, Any] = {}
-    status: Literal["ok", "none", "invalid"] = "none"
-    if source is not None:
-        front_matter, problem = _front_matter(source)
-        status = "ok" if problem is None else "invalid"
-        if problem is not None:
-            problems.append(problem)
-    return Card(text, body.strip(), front_matter, status, tuple(problems))
+    return text, problems
 
 
 def _front_matter(source: str) -> tuple[Mapping[str, Any], str | None]:
