@@ -138,6 +138,7 @@ def test_any_bytes(raw: bytes) -> None:
     entry = Entry("a/b")
     assert metadata(entry, card.declared) == metadata(entry, card.front_matter)
     assert card.text[card.body_offset : card.body_offset + len(card.body)] == card.body
+    assert input_hash_of(b"---\n" + raw) == card.input_hash
     assert len(card.input_hash) == 64
 
 
