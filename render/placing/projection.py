@@ -107,7 +107,20 @@ def _umap(
         )
         fitted = model.fit_transform(vectors)
         plane = np.asarray(fitted if init is None else _go_on(model, init), dtype=np.float64)
-    return _finite(plane)
+    return lying(_finite(plane)) if init is None else _finite(plane)
+
+
+def lying(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A layout, float64, shape (n, 2), turned so that it is wider than high, as the windows are that show it.
+
+    UMAP's directions mean nothing: its principal axis becomes the horizontal one. Distances, and which side of a
+    line a point is on, stay.
+    """
+    centred = plane - plane.mean(axis=0)
+    (along_x, along_y) = np.linalg.eigh(centred.T @ centred)[1][:, -1]
+    if along_x < 0:  # the axis has two directions: the one that turns the layout least
+        along_x, along_y = -along_x, -along_y
+    return centred @ np.array([[along_x, -along_y], [along_y, along_x]])
 
 
 def _go_on(model: Any, init: NDArray[np.float64]) -> NDArray[np.float32]:

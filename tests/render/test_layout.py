@@ -13,7 +13,7 @@ import pytest
 from engine.errors import PassError
 from engine.events import Event, PassFinished, PassStarted
 from render import layout
-from render.placing import placement, quality
+from render.placing import placement, projection, quality
 from render.placing.due import refit_at
 from render.placing.neighbors import cosine_knn
 from tests.render.database import blobs, cards, create, put
@@ -251,6 +251,18 @@ def test_trustworthiness_is_scikit_learns() -> None:
     knn, _ = cosine_knn(vectors, 16)
     measured = quality.measure(vectors, knn, plane, [None] * 120)["trustworthiness"]
     assert measured == pytest.approx(trustworthiness(vectors, plane, n_neighbors=15, metric="cosine"), abs=1e-3)
+
+
+def test_a_layout_lies_down_and_keeps_its_shape() -> None:
+    upright = np.random.default_rng(1).normal(size=(300, 2)) * [1.0, 4.0] + [5.0, -2.0]
+    lying = projection.lying(upright)
+    wide, high = np.ptp(lying, axis=0)
+    assert wide > 2 * high
+    sides = [np.linalg.norm(plane[1:] - plane[:-1], axis=1) for plane in (upright, lying)]
+    np.testing.assert_allclose(*sides)
+    turned = np.linalg.det(np.linalg.lstsq(upright - upright.mean(axis=0), lying, rcond=None)[0])
+    assert turned == pytest.approx(1), "turned, not mirrored"
+    np.testing.assert_allclose(projection.lying(lying), lying, atol=1e-9)
 
 
 def test_align_undoes_a_similarity_transform() -> None:
