@@ -34,7 +34,7 @@ PREVIEW = "preview.png"
 
 MODULES = (
     "core.js", "fields.js", "link.js", "theme.js", "palette.js", "map.js", "labels.js", "store.js", "search.js",
-    "panels.js", "colors.js", "filters.js", "ranges.js", "topics.js", "results.js", "exporter.js", "lasso.js", "hover.js",
+    "panels.js", "sheets.js", "colors.js", "filters.js", "ranges.js", "topics.js", "results.js", "exporter.js", "lasso.js", "hover.js",
     "drawer.js", "main.js",
 )  # fmt: skip
 """The page's scripts in the order they are joined: one file a widget."""

@@ -31,6 +31,7 @@ HF.drawer = (() => {
     const slash = id.indexOf("/") + 1;
     const amounts = [["♥", "likes"], ["↓", "downloads"]].filter(([, key]) => data[key][i] >= 0);
     return [
+      HF.sheets.grip(),
       el(
         "div",
         { class: "drawer-head" },
@@ -142,6 +143,7 @@ HF.drawer = (() => {
     document.documentElement.classList.add("with-drawer");
     drawer.setAttribute("aria-label", "Dataset not on this map");
     drawer.replaceChildren(
+      HF.sheets.grip(),
       el("div", { class: "drawer-head" }, el("h2", { text: id.slice(0, 200) }), closer()),
       el("p", { class: "hint", text: "This dataset is not on this map. It may have been on an earlier one." }),
     );
@@ -157,6 +159,7 @@ HF.drawer = (() => {
     document.documentElement.classList.remove("with-drawer");
     HF.map.mark("chosen", []);
     HF.map.mark("near", []);
+    HF.emit("closed");
     HF.emit("resized");
     HF.emit("changed");
     opener?.isConnected && opener.focus();

@@ -15,20 +15,22 @@ HF.labels = (() => {
     await document.fonts.load(`${WEIGHT} 20px "${HF.config.font}"`).catch(() => []);
     const numbers = new Map(HF.config.topics.map(([name, , , , , , row], t) => [`${row}\n${name}`, t]));
     const pen = document.createElement("canvas").getContext("2d");
+    const narrow = plot.container.clientWidth < 600;
     labels = given.filter((label) => label.label).map((label) => {
+      const size = narrow ? Math.max(options.textMinPixelSize, 0.8 * label.size) : label.size;
       const t = numbers.get(`${label.layerIdx}\n${label.label.replace(/\n/g, " ")}`) ?? -1;
       const lines = label.label.split("\n");
-      pen.font = `${WEIGHT} ${label.size}px "${HF.config.font}"`;
+      pen.font = `${WEIGHT} ${size}px "${HF.config.font}"`;
       return {
         label: label.label,
-        size: label.size,
+        size,
         topic: t,
         // Topics of several islands have their mean in the empty sea between them: they are named at a dataset.
         x: HF.config.topics[t]?.[4] ?? label.x,
         y: HF.config.topics[t]?.[5] ?? label.y,
         rank: label.collision_priority ?? label.size,
         width: Math.max(...lines.map((line) => pen.measureText(line).width)),
-        height: lines.length * label.size,
+        height: lines.length * size,
       };
     });
     labels.sort((a, b) => b.rank - a.rank || (a.label < b.label ? -1 : 1));
@@ -62,15 +64,16 @@ HF.labels = (() => {
     return spans.found;
   }
 
-  // Where a label may stand, in pixels from the top: in the midst of its topic, or, where it would hide a small
-  // topic as a whole, above or below.
+  // Where a label may stand, in pixels from the top, best first: in the midst of its topic, or, where it would hide
+  // much of a small one, above or below; never where it would hide a topic as a whole.
   function heights(port, item, middle) {
     const span = HF.data && item.topic >= 0 ? spans()[item.topic] : null;
     if (!span) return [middle];
     const [bottom, top] = span.map((latitude) => port.project([item.x, latitude])[1]);
-    if (bottom - top > 1.6 * item.height) return [middle];
+    const share = (bottom - top) / item.height;
+    if (share > 3) return [middle];
     const away = item.height / 2 + 8;
-    return [top - away, bottom + away];
+    return [top - away, bottom + away, ...(share > 1.6 ? [middle] : [])];
   }
 
   function lay(force = false) {

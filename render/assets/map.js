@@ -4,6 +4,7 @@ HF.map = (() => {
   const plot = datamap;
   const PAD = { x: 72, y: 44 }; // pixels between the outermost point and the edge of the map: room for a label
   const MAX_ZOOM = 15;
+  const WHOLE = 9; // no nearer, however small the map is
   let home = 0; // the zoom level at which the whole map fits
   let view = null;
   let strayed = false; // whether anybody has left the whole map
@@ -23,14 +24,15 @@ HF.map = (() => {
     addPoints(points, options);
     let area = 0;
     for (const size of sizes()) area += (Math.PI * size * size) / 4;
-    spread = Math.min(1, Math.sqrt((0.11 * width() * height()) / area));
+    const room = extent();
+    spread = Math.min(1, Math.sqrt((0.16 * room) / area));
     plot.selected.fill(1);
     swap("pointLayer", {
       data: withAttribute("getFillColor", { value: plot.originalColors, size: 4, normalized: true }),
       radiusUnits: "pixels",
       radiusScale: 0.5 * spread,
       // Dots that few people have liked stay visible, as far as there is room for so many.
-      radiusMinPixels: Math.max(0.7, Math.min(1.5, 0.2 * Math.sqrt((width() * height()) / plot.selected.length))),
+      radiusMinPixels: Math.max(0.7, Math.min(1.5, 0.2 * Math.sqrt(room / plot.selected.length))),
       radiusMaxPixels: 12,
       lineWidthUnits: "pixels",
       getLineWidth: spread < 0.3 ? 0 : 0.7, // on a crowded map the outlines would be all one sees
@@ -91,8 +93,15 @@ HF.map = (() => {
     return { longitude, latitude, zoom };
   }
 
+  // Square pixels that the whole map takes: on a phone a wide map leaves most of the screen empty.
+  function extent() {
+    const at = new deck.WebMercatorViewport({ width: width(), height: height(), ...viewOf(null, WHOLE) });
+    const [[left, bottom], [right, top]] = bounds().map((corner) => at.project(corner));
+    return Math.max(0.1 * width() * height(), (right - left) * (bottom - top)); // few in a row have room all around
+  }
+
   function fit(duration = 500) {
-    const target = viewOf(null, 9);
+    const target = viewOf(null, WHOLE);
     home = target.zoom;
     flyTo(target, duration);
     strayed = false;

@@ -13,10 +13,17 @@ HF.panels = (() => {
     for (const body of panel.querySelectorAll(".panel-body")) body.hidden = body.dataset.for !== name;
     HF.byId("panel-title").textContent = titles[name] ?? "";
     HF.emit("panel", name);
+    if (!name) HF.emit("closed");
     HF.emit("resized");
   }
 
-  for (const button of buttons) button.addEventListener("click", () => show(open === button.dataset.panel ? null : button.dataset.panel));
+  function press(name) {
+    const covered = HF.sheets.crowded() && !HF.byId("drawer").hidden;
+    if (covered) HF.drawer.close();
+    show(open === name && !covered ? null : name);
+  }
+
+  for (const button of buttons) button.addEventListener("click", () => press(button.dataset.panel));
   HF.byId("panel-close").addEventListener("click", () => {
     const name = open;
     show(null);

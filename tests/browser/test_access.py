@@ -73,6 +73,11 @@ def test_axe_finds_nothing_serious_on_a_phone(site: Site, opened: Open, axe: str
     for name in ("Colour", "Filter", "Topics", "List"):
         tab.get_by_role("button", name=name, exact=True).tap()
         assert violations(tab, axe) == [], name
+    tab.evaluate("() => hfmap.drawer.open(3)")
+    tab.wait_for_selector("#drawer .claims")
+    assert violations(tab, axe) == [], "drawer"
+    tab.get_by_role("button", name="Full height").tap()
+    assert violations(tab, axe) == [], "drawer at its full height"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

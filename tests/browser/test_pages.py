@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from render import page
 from tests.render.own import fill_own
 
 from .conftest import settle
+
+if TYPE_CHECKING:
+    from tests.zygote import Zygote
 
 Open = Callable[..., Any]
 SHOWN = "() => hfmap.store.shown().reduce((a, b) => a + b)"
@@ -60,6 +64,46 @@ def test_five_thousand_datasets(large: Path, opened: Open) -> None:
     assert len(list((large / "data").iterdir())) == 25
     tab.locator("#reset").click()
     assert tab.inner_text("#count") == "5,000 datasets"
+
+
+def test_what_a_second_run_brought_has_colours_of_its_own(zygote: Zygote, tmp_path: Path, opened: Open) -> None:
+    cards = tmp_path / "cards.jsonl"
+    words = "recordings of street sounds in Lyon with annotations by three listeners each. " * 4
+
+    def run(texts: dict[str, str]) -> None:
+        cards.write_text("".join(json.dumps({"id": id_, "card": text}) + "\n" for id_, text in texts.items()))
+        zygote.runner(tmp_path)("sync", "--source", cards, "--quiet")
+
+    texts = {f"org/set-{k}": f"# Set {k}\n\nThe {k}th set: {words}" for k in range(10)}
+    run(texts)
+    tab = opened(tmp_path / "site")
+    assert tab.locator("#colormap option[value=novelty]").count() == 0, "at first all are new"
+    texts |= {"org/set-4": texts["org/set-4"] + "Now with bells.", "org/late": f"# Late\n\nA later set: {words}"}
+    run(texts)
+    tab = opened(tmp_path / "site")
+    tab.get_by_role("button", name="Colour", exact=True).click()
+    tab.select_option("#colormap", label="New or changed since the last run")
+    entries = tab.locator(".legend button")
+    assert [text.split("\n") for text in entries.all_inner_texts()] == [
+        ["New", "1"],
+        ["Changed", "1"],
+        ["As before", "9"],
+    ]
+    colours = tab.evaluate(
+        """() => {
+          const { value } = hfmap.map.plot.pointLayer.props.data.attributes.getFillColor;
+          return Object.fromEntries(hfmap.data.id.map((id, i) => [id, value.slice(4 * i, 4 * i + 3).join()]));
+        }"""
+    )
+    assert len(set(colours.values())) == 3
+    assert colours["org/set-4"] not in {colours["org/late"], colours["org/set-1"]}
+    for entry, id_ in ((0, "org/late"), (1, "org/set-4")):
+        entries.nth(entry).click()
+        assert tab.evaluate("() => hfmap.lasso.rows().map(i => hfmap.data.id[i])") == [id_]
+        entries.nth(entry).click()
+    tab.reload()
+    tab.wait_for_selector("html[data-ready]", state="attached")
+    assert tab.evaluate("() => hfmap.colors.key()") == "novelty"
 
 
 def test_another_taxonomy_has_its_filters_and_colours(tmp_path: Path, opened: Open) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from .conftest import at, lonely, point_at, settle
 
 Site = Callable[..., Path]
@@ -46,15 +48,19 @@ def test_a_click_opens_the_drawer_with_everything_known(site: Site, opened: Open
     assert drawer.is_hidden()
 
 
-def test_with_ctrl_a_click_opens_the_hub(site: Site, opened: Open) -> None:
+@pytest.mark.parametrize("how", ["Control", "middle"])
+def test_with_ctrl_or_the_middle_button_a_click_opens_the_hub(site: Site, opened: Open, how: str) -> None:
     tab = opened(site(400))
     settle(tab)
     index = lonely(tab)
     tab.evaluate("() => { window.open = (...args) => { window.went = args; }; }")
     point_at(tab, index)
-    tab.keyboard.down("Control")
-    tab.mouse.click(*at(tab, index))
-    tab.keyboard.up("Control")
+    if how == "middle":
+        tab.mouse.click(*at(tab, index), button="middle")
+    else:
+        tab.keyboard.down("Control")
+        tab.mouse.click(*at(tab, index))
+        tab.keyboard.up("Control")
     tab.wait_for_function("() => window.went")
     assert tab.evaluate("() => window.went")[:2] == [tab.evaluate("i => hfmap.hubUrl(i)", index), "_blank"]
     assert tab.locator("#drawer").is_hidden()
@@ -227,6 +233,40 @@ def test_with_a_finger_on_a_small_screen(site: Site, opened: Open) -> None:
     tab.touchscreen.tap(x, y)
     tab.wait_for_selector("#drawer:not([hidden])")
     assert tab.evaluate("() => hfmap.drawer.current()") == index
+
+
+def test_sheets_on_a_small_screen(site: Site, opened: Open) -> None:
+    tab = opened(site(400), viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    settle(tab)
+    tab.get_by_role("button", name="List", exact=True).tap()
+    panel, drawer = tab.locator("#panel"), tab.locator("#drawer")
+
+    def top(sheet: Any) -> float:
+        return float(sheet.bounding_box()["y"])
+
+    low = top(panel)
+    assert low > 844 * 0.45, "half of the map is left"
+    grip = panel.get_by_role("button", name="Full height")
+    grip.tap()
+    assert top(panel) < 100
+    assert grip.get_attribute("aria-expanded") == "true"
+    grip.tap()
+    assert top(panel) == low
+    panel.locator(".results button").first.tap()
+    tab.wait_for_selector("#drawer .claims")
+    drawer.get_by_role("button", name="Full height").tap()
+    assert top(drawer) < 100
+    drawer.get_by_role("button", name="Show on the map").tap()
+    tab.wait_for_function("() => !document.documentElement.matches('.tall')")
+    assert top(drawer) == low, "what it flies to is not covered"
+    tab.get_by_role("button", name="Filter", exact=True).tap()
+    assert drawer.is_hidden(), "a panel is never opened behind the drawer"
+    box = grip.bounding_box()
+    tab.mouse.move(box["x"] + 100, box["y"] + 5)
+    tab.mouse.down()
+    tab.mouse.move(box["x"] + 100, box["y"] + 125, steps=3)
+    tab.mouse.up()
+    assert panel.is_hidden(), "drawn down, it closes"
 
 
 def test_hostile_text_is_text_in_every_widget(site: Site, opened: Open) -> None:
