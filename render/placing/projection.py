@@ -120,7 +120,8 @@ def lying(plane: NDArray[np.float64]) -> NDArray[np.float64]:
     (along_x, along_y) = np.linalg.eigh(centred.T @ centred)[1][:, -1]
     if along_x < 0:  # the axis has two directions: the one that turns the layout least
         along_x, along_y = -along_x, -along_y
-    return centred @ np.array([[along_x, -along_y], [along_y, along_x]])
+    turned: NDArray[np.float64] = centred @ np.array([[along_x, -along_y], [along_y, along_x]])
+    return turned
 
 
 def _go_on(model: Any, init: NDArray[np.float64]) -> NDArray[np.float32]:
