@@ -40,7 +40,7 @@ HF.drawer = (() => {
       ),
       data.pretty[i] ? el("p", { class: "card-pretty", text: data.pretty[i] }) : null,
       data.summary[i] ? el("p", { class: "card-summary", text: data.summary[i] }) : null,
-      el("p", { class: "drawer-numbers", text: [...amounts.map(([sign, key]) => `${sign} ${HF.count(data[key][i])} ${key}`)].join("  ·  ") }),
+      el("p", { class: "drawer-numbers", text: amounts.map(([sign, key]) => `${sign} ${HF.count(data[key][i])} ${data[key][i] === 1 ? key.slice(0, -1) : key}`).join("  ·  ") }),
       el(
         "div",
         { class: "drawer-actions" },
