@@ -6,6 +6,7 @@ calls `hfmap.details(number, rows)` with one entry per dataset, in the order of 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import re
@@ -107,6 +108,7 @@ def made_by(provider: str, model: str) -> str:
     return f"by {plain(model, 60)}"
 
 
+@functools.lru_cache(maxsize=4096)  # most cards say the same of most fields
 def shown(value: str | None, *, free: bool) -> str:
     """A field's value, given as JSON, in words; `free`: it may hold other words than the taxonomy's."""
     parsed = json.loads(value) if value else None

@@ -101,6 +101,7 @@ def _figure(
     inches = (shape.width / dpi, shape.height / dpi)
     figure = Figure(figsize=inches, dpi=dpi)
     FigureCanvasAgg(figure)
+    axes = figure.add_axes(_PLACE)
     datamapplot.create_plot(
         drawing.coords,
         **labels,
@@ -108,7 +109,7 @@ def _figure(
         sub_title=_subtitle(data),
         figsize=inches,
         dpi=dpi,
-        ax=figure.add_axes(_PLACE),
+        ax=axes,
         darkmode=dark,
         marker_color_array=_colors(data, drawing, dark=dark),
         # Diameters in pixels of the page, as areas in points.
@@ -118,11 +119,13 @@ def _figure(
         font_family=_FONT,
         noise_color=_NOISE,
         label_wrap_width=18,
-        title_keywords={"fontweight": "bold"},
+        title_keywords={"fontweight": "bold", "fontsize": 24},
+        sub_title_keywords={"fontsize": 13},
         add_glow=False,
         force_matplotlib=True,
         use_system_fonts=True,
     )
+    axes.spines[:].set_visible(False)
     return figure
 
 
