@@ -24,6 +24,8 @@ _FONT = "DejaVu Sans"
 _PLACE = (0.02, 0.03, 0.96, 0.84)
 """Of the map in its picture: left, bottom, width, height as shares; title and subtitle stand above."""
 _NOISE = "#a0a4ab"
+# How far colours are mixed with white on black. DataMapPlot lifts names once more: they have to be read.
+_POINTS_LIFTED, _NAMES_LIFTED = 0.18, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def draw(data: frame.Frame, drawing: plot.Drawing, *, title: str, shape: Format 
         silent = io.StringIO()  # the placing of labels counts its steps aloud
         with mpl.rc_context(plain), contextlib.redirect_stdout(silent), contextlib.redirect_stderr(silent):
             try:
-                figure = _figure(data, drawing, _labels(data, drawing), title=title, shape=shape, dark=dark)
+                figure = _figure(data, drawing, _labels(data, drawing, dark=dark), title=title, shape=shape, dark=dark)
             except ValueError:
                 # Names are put around the middle of all names, which has no direction from there: better a map without.
                 figure = _figure(data, drawing, {"label_color_map": {}}, title=title, shape=shape, dark=dark)
@@ -139,7 +141,7 @@ def _shrink(n: int) -> float:
     return float(np.clip(400 / n, 0.03, 0.3))
 
 
-def _labels(data: frame.Frame, drawing: plot.Drawing) -> dict[str, Any]:
+def _labels(data: frame.Frame, drawing: plot.Drawing, *, dark: bool) -> dict[str, Any]:
     """The finest layer whose names have room, as DataMapPlot's arguments."""
     fitting = [names for names in drawing.layers if len(set(names) - {plot.NOISE}) <= MOST_LABELS]
     chosen = fitting[0] if fitting else drawing.layers[-1] if drawing.layers else None
@@ -147,6 +149,8 @@ def _labels(data: frame.Frame, drawing: plot.Drawing) -> dict[str, Any]:
     if chosen is None or len(set(chosen) - {plot.NOISE}) < 2:
         return {"label_color_map": {}}
     colors = {t.name: color for t, color in reversed(list(zip(data.topics, drawing.colors, strict=True)))}
+    if dark:
+        colors = {name: _lift(color, _NAMES_LIFTED) for name, color in colors.items()}
     return {"labels": chosen, "noise_label": plot.NOISE, "label_color_map": colors}
 
 
@@ -157,13 +161,13 @@ def _colors(data: frame.Frame, drawing: plot.Drawing, *, dark: bool) -> list[str
         for row, topic in enumerate(members):
             if topic >= 0:
                 out[row] = drawing.colors[topic]
-    return [_lift(color) for color in out] if dark else out
+    return [_lift(color, _POINTS_LIFTED) for color in out] if dark else out
 
 
-def _lift(color: str) -> str:
+def _lift(color: str, share: float) -> str:
     """Colours of topics are made for white paper: on black they are lifted towards it."""
     parts = (int(color[k : k + 2], 16) for k in (1, 3, 5))
-    return "#" + "".join(f"{round(part + (255 - part) * 0.18):02x}" for part in parts)
+    return "#" + "".join(f"{round(part + (255 - part) * share):02x}" for part in parts)
 
 
 def _replace(target: Path, content: bytes) -> None:
