@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -125,6 +126,21 @@ def test_a_hub_that_is_down_while_cards_are_fetched(run_hfmap: Run, rows: Rows) 
         services.clear_faults()
         run_hfmap("sync", "--no-map", env=services.env)
         whole(services, rows, 150)
+
+
+def test_no_library_speaks_for_itself(run_hfmap: Run) -> None:
+    """What is tried again is told as an event, or counted; stderr is for hfmap's own words."""
+    with Services(generated_cards(3)) as services:
+        services.hub.faults.next("503", of="list", retry_after=0)
+        services.hub.faults.next("500", of="card")
+        done = run_hfmap("sync", "--no-map", "--json", env=services.env)
+        assert done.stderr == ""
+        retried = [line for line in map(json.loads, done.stdout.splitlines()) if line["event"] == "call_retried"]
+        assert [line["stage"] for line in retried] == ["list", "card"]
+        assert retried[0]["reason"] == "the Hub answered HTTP 503"
+        services.hub.faults.next("429", of="list", retry_after=0)
+        done = run_hfmap("sync", "--no-map", "--quiet", env=services.env)
+        assert (done.stdout, done.stderr) == ("", "")
 
 
 def test_money_gone(run_hfmap: Run, rows: Rows) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from engine.config import Secrets, Settings, split_provider
 from engine.errors import UsageError
+from engine.events import Bus
 from engine.pipeline.cards import WORKERS
 from engine.pipeline.sync import MODEL_CALLS
 from engine.providers.base import Completer, Embedder
@@ -120,15 +121,20 @@ def completer(settings: Settings, secrets: Secrets, model: str) -> Completer:
 
 
 @asynccontextmanager
-async def source(settings: Settings, secrets: Secrets) -> AsyncIterator[tuple[Source, CardFetcher | None]]:
-    """Make the source that the settings name, with what fetches its cards (None where it holds them itself)."""
+async def source(
+    settings: Settings, secrets: Secrets, bus: Bus | None = None
+) -> AsyncIterator[tuple[Source, CardFetcher | None]]:
+    """Make the source that the settings name, with what fetches its cards (None where it holds them itself).
+
+    `bus` is told of what the source has to try again.
+    """
     endpoint = secrets.endpoints.hub
     if settings.source == "hub":
         from engine.sources.hub import HubCards, HubListing
 
         cards = HubCards(endpoint, secrets.hub, connections=WORKERS, timeout=settings.timeout)
         try:
-            yield HubListing(endpoint, secrets.hub, settings.rank, timeout=settings.timeout), cards
+            yield HubListing(endpoint, secrets.hub, settings.rank, timeout=settings.timeout, bus=bus), cards
         finally:
             await cards.aclose()
         return

@@ -137,7 +137,7 @@ def _finish(settings: Settings, run_id: int, tally: Tally, bus: Bus) -> None:
 
 
 async def _sync(settings: Settings, secrets: Secrets, run_id: int, taxonomy: Taxonomy, bus: Bus) -> SyncResult:
-    async with source(settings, secrets) as (where, fetcher), providers(settings, secrets) as kit:
+    async with source(settings, secrets, bus) as (where, fetcher), providers(settings, secrets) as kit:
         plan = Plan(
             db=settings.db,
             run_id=run_id,

@@ -174,6 +174,11 @@ def _status_error(error: Any, model: str, key: str) -> ProviderError:
         )
     if status == 402 or (status == 400 and "credit balance" in text.lower()):
         return QuotaError("The Anthropic account has no credit left.", hint="Add credit, or work without: --llm local.")
+    if 300 <= status < 400:
+        return ServiceDownError(
+            f"Anthropic's address leads elsewhere (HTTP {status}), where the key is not for.",
+            hint="Check ANTHROPIC_BASE_URL.",
+        )
     if status == 404:
         return ServiceDownError(f"Anthropic has no model {model!r}.", hint="Name another one with --model.")
     if status in (408, 409, 429) or status >= 500:

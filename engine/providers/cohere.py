@@ -163,6 +163,10 @@ def _status_error(error: Any, key: str) -> ProviderError:
         )
     if status == 402:
         return QuotaError("The Cohere account has no credit left.", hint="Add credit, or use --embedder local.")
+    if status is not None and 300 <= status < 400:
+        return ServiceDownError(
+            f"Cohere's address leads elsewhere (HTTP {status}), where the key is not for.", hint="Check CO_API_URL."
+        )
     if status == 404:
         return ServiceDownError(f"Cohere does not know the model {MODEL}, or CO_API_URL is not its address.")
     if status is None or status in (200, 408, 429, 499) or status >= 500:

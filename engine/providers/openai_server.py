@@ -90,6 +90,11 @@ class OpenAIServer:
             return KeyRefusedError(f"{where} refuses {state} (HTTP {status}).", hint="export OPENAI_API_KEY=…")
         if status == 402 or error.code == "insufficient_quota":
             return QuotaError(f"The account at {self._url} has no credit left.")
+        if 300 <= status < 400:
+            return ServiceDownError(
+                f"{where} leads elsewhere (HTTP {status}), where neither key nor cards are for.",
+                hint="Name the address where it leads, if that is yours.",
+            )
         if status == 404:
             return ServiceDownError(
                 f"{where} has no model {self._model!r}, or is not at this address: {text}",

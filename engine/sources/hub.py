@@ -14,6 +14,7 @@ import anyio.to_thread
 import httpx
 
 from engine.errors import KeyRefusedError, SourceError, TransientError
+from engine.events import Bus, CallRetried
 from engine.sources.base import MAX_CARD_BYTES, Entry, Fetched
 from engine.sources.patience import hub_wish, quota_renewed
 from engine.store.clock import iso_utc
@@ -40,17 +41,20 @@ LONGEST_WAIT = 310.0
 class HubListing:
     """Lists datasets by `rank` ("likes", "downloads" or "trending_score"), best first.
 
-    `token` is sent to `endpoint` alone.
+    `token` is sent to `endpoint` alone. `bus` is told when a page is asked for again.
     """
 
     name = "hub"
     unreadable = ()
 
-    def __init__(self, endpoint: str, token: str | None, rank: str, *, timeout: float | None = None) -> None:
+    def __init__(
+        self, endpoint: str, token: str | None, rank: str, *, timeout: float | None = None, bus: Bus | None = None
+    ) -> None:
         self._endpoint = endpoint
         self._token = token
         self._rank = rank
         self._timeout = timeout or PAGE_SECONDS
+        self._bus = bus or Bus()
 
     async def chunks(self, limit: int) -> AsyncGenerator[Sequence[Entry]]:
         """Yield datasets in rank order; the library runs on a thread of its own."""
@@ -58,7 +62,7 @@ class HubListing:
         stop = threading.Event()
 
         def produce() -> None:
-            for chunk in self._pages(limit):
+            for chunk in self._pages(limit, stop):
                 if stop.is_set():
                     return
                 anyio.from_thread.run(send.send, chunk)
@@ -80,22 +84,29 @@ class HubListing:
                 stop.set()
                 tasks.cancel_scope.cancel()
 
-    def _pages(self, limit: int) -> Iterator[list[Entry]]:
+    def _pages(self, limit: int, stop: threading.Event) -> Iterator[list[Entry]]:
         # Read when the library is imported; otherwise it asks the Hub which program runs it before it asks for anything.
         os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         import httpx2
         from huggingface_hub import HfApi, is_offline_mode, set_client_factory
         from huggingface_hub.errors import HfHubHTTPError
 
-        from engine.sources.session import listing_client
+        from engine.sources.session import Patience, listing_client, silence_library
 
         if is_offline_mode():
             raise SourceError(
                 "The Hub cannot be listed: HF_HUB_OFFLINE is set.",
                 hint="Unset it, or use `--source sample` or a file.",
             )
+
+        def retried(why: str, wait: float, limited: bool) -> None:
+            if not stop.is_set():
+                self._bus(CallRetried("list", why, wait, limited))
+
         # The library tries a page six times, with back-off; its own client would wait for ever.
-        set_client_factory(lambda: listing_client(self._timeout, LONGEST_WAIT))
+        silence_library()
+        patience = Patience(self._timeout, LONGEST_WAIT, retried)
+        set_client_factory(lambda: listing_client(patience))
         api = HfApi(endpoint=self._endpoint, token=self._token or False)
         chunk: list[Entry] = []
         try:
@@ -217,7 +228,7 @@ class HubCards:
         try:
             with anyio.fail_after(self._timeout):
                 async with self._client.stream("GET", url, headers=headers) as response:
-                    return await self._answer(entry, response)
+                    return await self._answer(entry, response, asked=etag is not None)
         except TimeoutError as error:
             raise TransientError(f"the card did not arrive within {self._timeout:g} s") from error
         except (httpx.TransportError, httpx.DecodingError, httpx.TooManyRedirects) as error:
@@ -225,7 +236,8 @@ class HubCards:
         except (httpx.InvalidURL, httpx.HTTPError) as error:
             raise SourceError(f"the card's address cannot be asked: {_reason(error)}") from error
 
-    async def _answer(self, entry: Entry, response: httpx.Response) -> Fetched:
+    async def _answer(self, entry: Entry, response: httpx.Response, *, asked: bool) -> Fetched:
+        """Read an answer; `asked` is whether the question was if the card has changed."""
         status = response.status_code
         new_etag = response.headers.get("X-Linked-ETag") or response.headers.get("ETag")
         if status == 200:
@@ -233,9 +245,9 @@ class HubCards:
             if kind in ("text/html", "application/json"):
                 raise TransientError(f"the Hub answered with {kind} in place of the card")
             return Fetched("ok", await _body(response), new_etag, moved_to=_moved(entry, response))
-        if status == 304:
+        if status == 304 and asked:
             return Fetched("unchanged", etag=new_etag, moved_to=_moved(entry, response))
-        if status == 429 or status >= 500:
+        if status in (304, 408, 429) or status >= 500:
             raise TransientError(
                 f"the Hub answered HTTP {status}",
                 retry_after=hub_wish(response.headers),
@@ -307,4 +319,4 @@ def _moved(entry: Entry, response: httpx.Response) -> str | None:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    return " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__

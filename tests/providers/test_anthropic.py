@@ -174,7 +174,7 @@ async def test_the_key_does_not_follow_a_redirect(completer: AnthropicCompleter,
         return found
 
     services.anthropic.route = route  # type: ignore[method-assign]
-    with pytest.raises(ProviderError, match="307"):
+    with pytest.raises(ServiceDownError, match="307"):
         await completer.complete(QUESTION)
     assert services.count("hub") == 0
 

@@ -128,6 +128,6 @@ async def test_the_key_does_not_follow_a_redirect(embedder: CohereEmbedder, serv
 
     target = services.hub.cdn.url + "/v2/embed"
     services.cohere._embed = lambda *_: Response(307, b"", {"location": target})  # type: ignore[method-assign]
-    with pytest.raises(ProviderError, match="307"):
+    with pytest.raises(ServiceDownError, match="307"):
         await embedder.embed(TEXTS[:1])
     assert services.count("hub") == 0

@@ -25,6 +25,7 @@ from engine.providers.base import Completion, Embedded, Prompt
 from engine.providers.openai import OpenAICompleter, OpenAIEmbedder
 from tests.conftest import Run
 from tests.services import Services, generated_cards
+from tests.services.messages import Response
 from tests.services.vectors import embed as vector_of
 
 Rows = Callable[..., list[tuple[Any, ...]]]
@@ -131,6 +132,22 @@ def test_a_model_that_is_not_there_ends_it_with_a_hint() -> None:
         with pytest.raises(ServiceDownError, match="no model 'gpt-0'") as caught:
             ask(services, ASKED, model="gpt-0")
         assert "/v1" in (caught.value.hint or "")
+
+
+def test_nothing_follows_a_redirect() -> None:
+    with Services() as services:
+        plain = services.openai.route
+        target = services.hub.cdn.url + "/v1/chat/completions"
+
+        def route(request: Any) -> Any:
+            found = plain(request)
+            found.answer = lambda _fault: Response(307, b"", {"location": target})
+            return found
+
+        services.openai.route = route  # type: ignore[method-assign]
+        with pytest.raises(ServiceDownError, match="leads elsewhere"):
+            ask(services, ASKED, key="sk-a-secret")
+        assert services.count("hub") == 0
 
 
 def test_the_key_is_the_one_that_was_given_and_never_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

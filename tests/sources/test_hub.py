@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
+import socket
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from urllib.parse import urlsplit
 
 import pytest
 
 from engine.errors import HfmapError, KeyRefusedError, SourceError, TransientError
+from engine.events import Bus, CallRetried, Event
 from engine.retry_after import retry_after
 from engine.sources.base import MAX_CARD_BYTES, Entry
 from engine.sources.hub import HubCards, HubListing, dataset_url
+from engine.sources.session import MOST_BYTES
 from tests.services import DatasetState, FaultKind, Services, generated_cards
 
 pytestmark = pytest.mark.anyio
@@ -36,8 +43,10 @@ def first(services: Services) -> Entry:
     return Entry(next(iter(services.hub.datasets)))
 
 
-async def listed(services: Services, limit: int = 100, *, token: str = TOKEN) -> list[Entry]:
-    listing = HubListing(services.env["HF_ENDPOINT"], token, "likes", timeout=0.5)
+async def listed(
+    services: Services, limit: int = 100, *, token: str = TOKEN, at: str | None = None, bus: Bus | None = None
+) -> list[Entry]:
+    listing = HubListing(at or services.env["HF_ENDPOINT"], token, "likes", timeout=0.5, bus=bus)
     try:
         return [entry async for chunk in listing.chunks(limit) for entry in chunk]
     except* HfmapError as errors:
@@ -45,6 +54,40 @@ async def listed(services: Services, limit: int = 100, *, token: str = TOKEN) ->
         while isinstance(found, BaseExceptionGroup):
             found = found.exceptions[0]
     raise found
+
+
+@contextmanager
+def spoilt(services: Services, answer: Iterable[bytes]) -> Iterator[str]:
+    """The Hub's double behind a server that answers its first request itself, a part every 50 ms, and forwards the rest."""
+    port = urlsplit(services.env["HF_ENDPOINT"]).port
+    closed = threading.Event()
+
+    def serve() -> None:
+        with suppress(OSError):
+            first, _ = server.accept()
+            with first:
+                first.recv(65_536)
+                for part in answer:
+                    first.sendall(part)
+                    closed.wait(0.05)
+        with suppress(OSError):
+            while True:
+                client, _ = server.accept()
+                with client, socket.create_connection(("127.0.0.1", port)) as hub:
+                    head = client.recv(65_536).replace(b"keep-alive", b"close")
+                    hub.sendall(head)
+                    while part := hub.recv(65_536):
+                        client.sendall(part)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            closed.set()
+            server.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 async def test_a_card_and_its_etag(cards: HubCards, services: Services) -> None:
@@ -79,6 +122,17 @@ async def test_a_fault_is_worth_another_try(cards: HubCards, services: Services,
     assert caught.value.limited == (fault == "429")
     assert TOKEN not in str(caught.value)
     assert (await cards.fetch(first(services), None)).status == "ok"
+
+
+@pytest.mark.parametrize("status", [408, 304])
+async def test_an_answer_that_is_none_is_worth_another_try(services: Services, status: int) -> None:
+    """The Hub was not asked whether the card has changed: nothing is known to be unchanged."""
+    head = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with spoilt(services, [head.encode()]) as at:
+        cards = HubCards(at, None, connections=1, timeout=2)
+        with pytest.raises(TransientError, match=str(status)):
+            await cards.fetch(first(services), None)
+        await cards.aclose()
 
 
 async def test_a_slow_card_is_a_card(cards: HubCards, services: Services) -> None:
@@ -150,6 +204,33 @@ async def test_a_page_of_the_listing_is_tried_again(services: Services, fault: F
     services.hub.faults.next(fault, of="list", matches=lambda _kind, key: "cursor" in key)
     assert [entry.repo_id for entry in await listed(services)] == list(services.hub.datasets)
     assert services.count("list") == 4
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ([OK, *(b"X-%d: y\r\n" % number for number in range(14))], "did not arrive within 0.5 s"),
+        ([OK + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(b"[" * 2 * MOST_BYTES, 1)], "does not end"),
+        ([OK + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot zipped"], "decompressing"),
+        ([b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"], "HTTP 408"),
+    ],
+    ids=["headers that drip", "a gzip bomb", "no gzip", "408"],
+)
+async def test_a_page_that_is_none_is_asked_for_again(
+    services: Services, monkeypatch: pytest.MonkeyPatch, answer: list[bytes], reason: str
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)  # the library's back-off
+    events: list[Event] = []
+    with spoilt(services, answer) as at:
+        found = await listed(services, at=at, bus=Bus(events.append))
+    assert [entry.repo_id for entry in found] == list(services.hub.datasets)
+    [retried] = events
+    assert isinstance(retried, CallRetried)
+    assert (retried.stage, retried.limited) == ("list", False)
+    assert reason in retried.reason
 
 
 @pytest.mark.parametrize("header", ["Retry-After", "RateLimit"])
