@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 from tests.conftest import clean_environment, hfmap_command
 from tests.services import Services, generated_cards
+from tests.zygote import Zygote
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 
@@ -71,3 +73,17 @@ def test_the_second_ctrl_c_stops_at_once(tmp_path: Path, rows: Rows) -> None:
         assert "Traceback" not in errors
         assert rows("SELECT outcome, exit_code FROM run") == [("interrupted", 130)]
         assert rows("PRAGMA integrity_check") == [("ok",)]
+
+
+def test_a_listing_that_does_not_come_holds_nothing_up(zygote: Zygote, tmp_path: Path, rows: Rows) -> None:
+    """Neither does the thread that waits for it when the process is to end."""
+    with Services(generated_cards(5)) as services:
+        services.hub.faults.set(down="hang_silent")
+        run = zygote.start(tmp_path, clean_environment(**services.env), "sync", "--no-map")
+        services.wait_for(lambda s: s.now("list") == 1)
+        os.kill(run.pid, signal.SIGINT)
+        # Had it waited, it would have asked again: the library does, six times in all.
+        assert run.wait() == 130
+        assert services.count("list") == 1
+    assert "Traceback" not in (tmp_path / "hfmap.log").read_text()
+    assert rows("SELECT outcome, exit_code FROM run") == [("interrupted", 130)]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import suppress
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import anyio
 import anyio.from_thread
-import anyio.to_thread
 import httpx
 
 from engine.errors import KeyRefusedError, SourceError, TransientError
@@ -58,31 +59,41 @@ class HubListing:
 
     async def chunks(self, limit: int) -> AsyncGenerator[Sequence[Entry]]:
         """Yield datasets in rank order; the library runs on a thread of its own."""
-        send, receive = anyio.create_memory_object_stream[Sequence[Entry]](4)
+        send, receive = anyio.create_memory_object_stream[Sequence[Entry] | Exception | None](4)
         stop = threading.Event()
 
-        def produce() -> None:
-            for chunk in self._pages(limit, stop):
-                if stop.is_set():
-                    return
-                anyio.from_thread.run(send.send, chunk)
+        async with anyio.from_thread.BlockingPortal() as portal, send, receive:
 
-        async def run() -> None:
-            async with send:
-                # abandon_on_cancel: a listing request in flight must not hold up Ctrl-C.
-                await anyio.to_thread.run_sync(produce, abandon_on_cancel=True)
+            def hand_over(found: Sequence[Entry] | Exception | None) -> None:
+                # Nobody waits for it any more once the run has been stopped, and maybe the event loop has ended.
+                with suppress(RuntimeError, CancelledError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    portal.call(send.send, found)
 
-        async with anyio.create_task_group() as tasks, receive:
-            tasks.start_soon(run)
+            def produce() -> None:
+                end = None
+                try:
+                    for chunk in self._pages(limit, stop):
+                        hand_over(chunk)
+                        if stop.is_set():
+                            return
+                except Exception as error:  # raised where it is waited for
+                    end = error
+                hand_over(end)
+
+            # A daemon: a request in flight, or a wait that the library has begun, must not hold up Ctrl-C, nor the
+            # end of the process, as one of anyio's own threads would.
+            threading.Thread(target=produce, name="listing", daemon=True).start()
             try:
-                async for chunk in receive:
-                    yield chunk
+                while (found := await receive.receive()) is not None:
+                    if isinstance(found, Exception):
+                        raise found
+                    yield found
             except GeneratorExit:
                 # Ends here: the task group would wrap it, and what is wrapped ends no generator.
                 pass
             finally:
                 stop.set()
-                tasks.cancel_scope.cancel()
+                await portal.stop(cancel_remaining=True)
 
     def _pages(self, limit: int, stop: threading.Event) -> Iterator[list[Entry]]:
         # Read when the library is imported; otherwise it asks the Hub which program runs it before it asks for anything.

@@ -106,7 +106,7 @@ class _Client(httpx2.Client):
             except Exception as error:  # raised where it is waited for
                 answer.set_exception(error)
 
-        threading.Thread(target=ask, name="listing", daemon=True).start()
+        threading.Thread(target=ask, name="listing page", daemon=True).start()
         try:
             return answer.result(self._patience.seconds)
         except NotDoneError:
