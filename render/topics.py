@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.errors import PassError
-from engine.events import ItemDone, PassFinished, PassStarted, StageGrew, Subscriber
+from engine.errors import CONCERNS_ALL, HfmapError, PassError, ProviderError
+from engine.events import ItemDone, ItemFailed, PassFinished, PassStarted, StageGrew, Subscriber
 from render.names import keyphrases, model_naming, naming
-from render.names.model_naming import TextEncoder, TopicNamer
+from render.names.asking import Request, TopicNamer
+from render.names.model_naming import TextEncoder
 from render.placing.points import digest, read_points
 from render.trees import clusters, topic_documents, tree
 from render.trees.clusters import MAX_TOPICS
@@ -28,7 +29,12 @@ _TOPICS_PER_POINT = 235 / 5000
 
 @dataclass(frozen=True, slots=True)
 class TopicsResult:
-    """What the pass did. `named` counts the topics that got a new name, `kept` those that keep theirs."""
+    """What the pass did.
+
+    `named` counts the topics that got a new name, `kept` those that keep theirs. `unanswered` of the new names are
+    from key phrases because the model could not be asked; the next pass with a model asks for them. `error` is why
+    it was asked no more, if there was such a reason.
+    """
 
     tree_id: int
     layers: int
@@ -36,6 +42,8 @@ class TopicsResult:
     skipped: bool
     named: int = 0
     kept: int = 0
+    unanswered: int = 0
+    error: HfmapError | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,6 @@ def ensure(
 
     Raises:
         PassError: the layout has no points, or there is a namer and no text_encoder.
-        HfmapError: whatever the namer raises; nothing is stored then.
     """
     started = time.monotonic()
     emit(PassStarted("topics"))
@@ -116,13 +123,20 @@ def ensure(
     found = group(conn, ground, tree.newest(conn), parameters(max_topics), max_topics)
     kept = _keep_names(found, by_model=namer is not None)
     emit(StageGrew("topics", len(found.topics)))
-    _name(conn, ground, found, kept, _Naming(namer, text_encoder, ranked_by, max_topics, emit))
+    unanswered = _name(conn, ground, found, kept, _Naming(namer, text_encoder, ranked_by, max_topics, emit))
+    if unanswered:
+        # As if there had been no model, so that the next pass with one does not take this tree for finished.
+        input_hash = input_hash_of(conn, layout_id, by_model=False, max_topics=max_topics)
     made = Tree(layout_id, input_hash, parameters(max_topics), found.made_by, found.changed, found.topics)
     tree_id = tree.store(conn, made, run_id)
     named = len(made.topics) - len(kept)
     detail = f"{len(made.topics)} topics in {made.layers} layers, {named} newly named"
+    if namer is not None:
+        local = sum(t.named_by == BY_KEY_PHRASES for t in made.topics)
+        detail += f", {local} of all from key phrases" if local else ""
     emit(PassFinished("topics", time.monotonic() - started, skipped=False, detail=detail))
-    return TopicsResult(tree_id, made.layers, len(made.topics), False, named, len(kept))
+    error = next((e for e in unanswered if isinstance(e, CONCERNS_ALL)), None)
+    return TopicsResult(tree_id, made.layers, len(made.topics), False, named, len(kept), len(unanswered), error)
 
 
 def planned_calls(conn: sqlite3.Connection, *, max_topics: int = MAX_TOPICS) -> int:
@@ -173,11 +187,13 @@ def _by_person(topic: Topic | None) -> bool:
     return topic is not None and topic.named_by == BY_PERSON
 
 
-def _name(conn: sqlite3.Connection, ground: Ground, found: Grouping, kept: dict[Place, str], who: _Naming) -> None:
-    """Name the topics whose names do not stand."""
+def _name(
+    conn: sqlite3.Connection, ground: Ground, found: Grouping, kept: dict[Place, str], who: _Naming
+) -> list[HfmapError]:
+    """Name the topics whose names do not stand; returns, for each of which the model could not be asked, why."""
     who.names(list(kept.values()))
     if len(kept) == len(found.topics):
-        return
+        return []
     documents = topic_documents.read_documents(conn, ground.layout_id)
     vocabulary = keyphrases.vocabulary(documents)
     by_place = {t.place: t for t in found.topics}
@@ -195,8 +211,8 @@ def _name(conn: sqlite3.Connection, ground: Ground, found: Grouping, kept: dict[
             topic.name, topic.named_by = given.name, BY_KEY_PHRASES
     if who.namer is None or who.encoder is None or len(found.topics) == 1:
         who.names([t.name for t in new])
-        return
-    request = model_naming.Request(
+        return []
+    request = Request(
         documents=documents,
         vectors=vectors_of(conn, ground),
         layers=found.layers,
@@ -208,5 +224,10 @@ def _name(conn: sqlite3.Connection, ground: Ground, found: Grouping, kept: dict[
     )
     answers = model_naming.name_layers(request, who.namer, who.encoder, on_named=who.names)
     for topic in new:
-        name, by_model = answers[topic.place[0]][topic.place[1]]
+        name, by_model = answers.names[topic.place[0]][topic.place[1]]
         topic.name, topic.named_by = name, who.namer.model if by_model else BY_KEY_PHRASES
+        error = answers.unanswered.get(topic.place)
+        if error is not None and not isinstance(error, CONCERNS_ALL):
+            attempts = error.attempts if isinstance(error, ProviderError) else 1
+            who.emit(ItemFailed("topics", name, str(error), attempts, permanent=False))
+    return list(answers.unanswered.values())

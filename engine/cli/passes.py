@@ -5,13 +5,14 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from engine.cli.choose import completer, naming_model
 from engine.config import Secrets, Settings
-from engine.errors import HfmapError
+from engine.errors import HfmapError, StoppedError
 from engine.events import Bus, Event, PassStarted, StageGrew
 from engine.pipeline.naming import Naming
 from engine.store.connection import open_passes, open_readonly
@@ -77,14 +78,22 @@ def _newest_layout(db: Path) -> tuple[int, int]:
     return 0, FEW
 
 
-def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spent: float) -> tuple[Path, float]:
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What the passes did: the page (None: Ctrl-C was pressed before it), what naming the topics cost in US dollars,
+    for how many of them the model gave no answer, and what made asking pointless, if anything."""
+
+    page: Path | None
+    usd: float
+    unanswered: int
+    error: HfmapError | None
+
+
+def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spent: float) -> Drawn:
     """Lay out, name topics and draw the page; what has not changed is skipped.
 
     Args:
         spent: what the run has spent so far, in US dollars.
-
-    Returns:
-        The page's path, and what naming the topics cost.
 
     Raises:
         HfmapError: a pass failed; the results of the ones before it are stored.
@@ -100,7 +109,7 @@ def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spen
     with open_passes(settings.db) as conn:
         placed = layout.ensure(conn, run_id=run_id, emit=bus, relayout=settings.relayout)
         # Key phrases are embedded here even where cards are not: there are thousands, and nobody sees their vectors.
-        topics.ensure(
+        named = topics.ensure(
             conn,
             run_id=run_id,
             layout_id=placed.layout_id,
@@ -112,5 +121,6 @@ def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spen
         )
         # As many topic columns as the new tree has layers.
         ensure_views(conn, taxonomy_in_force(conn))
-        drawn = page.ensure(conn, run_id=run_id, out=settings.out, emit=bus, png=settings.png)
-    return drawn.path, naming.usd if naming else 0.0
+        stopped = isinstance(named.error, StoppedError)
+        path = None if stopped else page.ensure(conn, run_id=run_id, out=settings.out, emit=bus, png=settings.png).path
+    return Drawn(path, naming.usd if naming else 0.0, named.unanswered, named.error)

@@ -25,6 +25,7 @@ from engine.errors import (
     EXIT_PARTIAL,
     HfmapError,
     PassError,
+    StoppedError,
 )
 from engine.events import Bus, Notice, RunFinished, RunStarted
 from engine.pipeline.sync import Plan, Sync, SyncResult, first_error
@@ -252,6 +253,19 @@ def _draw_after_sync(settings: Settings, secrets: Secrets, run_id: int, bus: Bus
 
 def _draw(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, tally: Tally) -> None:
     started = time.monotonic()
-    tally.page, usd = run_passes(settings, secrets, run_id, bus, tally.usd)
-    tally.usd += usd
+    drawn = run_passes(settings, secrets, run_id, bus, tally.usd)
+    tally.page = drawn.page
+    tally.usd += drawn.usd
     tally.seconds["map"] = time.monotonic() - started
+    if not drawn.unanswered:
+        return
+    tally.counts["topics_unanswered"] = drawn.unanswered
+    tally.exit_code = EXIT_PARTIAL
+    if isinstance(drawn.error, StoppedError):
+        tally.exit_code = EXIT_INTERRUPTED
+    elif drawn.error is not None:
+        if drawn.error.exit_code in (EXIT_BUDGET, EXIT_KEY):
+            tally.exit_code = drawn.error.exit_code
+        hint = f" {drawn.error.hint}" if drawn.error.hint else ""
+        kept = f"{drawn.unanswered:,} topics have names from key phrases until `hfmap map` is run again."
+        bus(Notice(f"naming topics stops here: {drawn.error}{hint} {kept}", "error"))

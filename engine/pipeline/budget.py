@@ -35,9 +35,9 @@ class Reservation:
 class Budget:
     """At most `limit` US dollars in one run; None is no limit. `spent` is what is known to have been spent."""
 
-    def __init__(self, limit: float | None) -> None:
+    def __init__(self, limit: float | None, *, spent: float = 0.0) -> None:
         self.limit = limit
-        self.spent = 0.0
+        self.spent = spent
         self._lost = 0.0
         self._reserved = 0.0
         self._settled = anyio.Condition()

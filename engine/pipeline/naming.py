@@ -9,8 +9,8 @@ from pathlib import Path
 import anyio
 from anyio.from_thread import start_blocking_portal
 
-from engine.errors import BadAnswerError, RefusedError
-from engine.events import Bus
+from engine.errors import CONCERNS_ALL, BadAnswerError, HfmapError, RefusedError, StoppedError
+from engine.events import Bus, Notice
 from engine.pipeline.budget import Budget
 from engine.pipeline.caller import Caller
 from engine.pipeline.enrichers import ask, most_tokens
@@ -24,6 +24,8 @@ from engine.store.writer import Writer
 CALLS = 12
 """Naming calls at once, the same limit as for the other calls to the model."""
 
+STOPPING = "Stopping: names that are being asked for are waited for and kept. Press Ctrl-C again to stop at once."
+
 
 class Naming:
     """Names topics from a synchronous pass; the calls run in an event loop of their own.
@@ -36,25 +38,53 @@ class Naming:
         spent: float,
     ) -> None:  # fmt: skip
         self.model = model
-        self.usd = 0.0
         self._connect = connect
         self._db = db
         self._run_id = run_id
         self._bus = bus
-        self._left = None if budget is None else max(0.0, budget - spent)
+        self._spent_before = spent
+        self._budget = Budget(budget, spent=spent)
+        self._caller: Caller | None = None
+        self._fatal: HfmapError | None = None
 
-    def complete_many(self, prompts: Sequence[tuple[str, str]], max_tokens: int) -> list[str]:
-        """Answer (system, user) prompts, in their order; an unusable answer is an empty string. Blocks.
+    @property
+    def usd(self) -> float:
+        """What naming has cost so far, in US dollars."""
+        return self._budget.spent - self._spent_before
+
+    def complete_many(self, prompts: Sequence[tuple[str, str]], max_tokens: int) -> list[str | HfmapError]:
+        """Answer (system, user) prompts, in their order; see `render.names.asking.TopicNamer`. Blocks.
+
+        Ctrl-C lets no further call begin and waits for those in flight; a second one breaks them off.
 
         Raises:
-            HfmapError: the service cannot be used, or the budget is reached.
+            HfmapError: the client cannot be made.
         """
-        with start_blocking_portal() as portal:
-            return portal.call(self._complete, list(prompts), max_tokens)
+        stopped = StoppedError("the run is being stopped")
+        answers: list[str | HfmapError] = [self._fatal or stopped] * len(prompts)
+        if self._fatal is not None:
+            return answers
+        try:
+            with start_blocking_portal() as portal:
+                done = portal.start_task_soon(self._complete, prompts, max_tokens, answers)
+                try:
+                    done.result()
+                except KeyboardInterrupt:
+                    self._bus(Notice(STOPPING, "warning"))
+                    portal.call(self._stop, stopped)
+                    done.result()
+        except KeyboardInterrupt:
+            self._fatal = stopped
+        return answers
 
-    async def _complete(self, prompts: list[tuple[str, str]], max_tokens: int) -> list[str]:
-        answers = [""] * len(prompts)
-        budget = Budget(None if self._left is None else max(0.0, self._left - self.usd))
+    async def _stop(self, stopped: StoppedError) -> None:
+        self._fatal = stopped
+        if self._caller is not None:
+            self._caller.breaker.open(stopped)
+
+    async def _complete(
+        self, prompts: Sequence[tuple[str, str]], max_tokens: int, answers: list[str | HfmapError]
+    ) -> None:
         completer = self._connect()
         async with aclosing(completer), open_async(self._db) as conn, anyio.create_task_group() as outer:
             writer = Writer(conn)
@@ -62,26 +92,31 @@ class Naming:
             try:
                 rows = await conn.execute_fetchall("SELECT coalesce(max(call_id), 0) FROM call")
                 ids = Ids(dataset=0, result=0, call=next(iter(rows))[0])
-                caller = Caller(completer.provider, at_once=anyio.CapacityLimiter(CALLS), bus=self._bus, stage="topics")
+                places = anyio.CapacityLimiter(CALLS)
+                self._caller = Caller(completer.provider, at_once=places, bus=self._bus, stage="topics")
                 service = Service(
-                    completer.provider, self.model, price_of(self.model, paid=completer.paid), budget,
-                    Ledger(self._run_id, ids, writer, self._bus), caller,
+                    completer.provider, self.model, price_of(self.model, paid=completer.paid), self._budget,
+                    Ledger(self._run_id, ids, writer, self._bus), self._caller,
                 )  # fmt: skip
 
                 async def one(place: int, system: str, user: str) -> None:
                     question = Prompt(system, user, max_tokens)
                     try:
+                        if self._fatal is not None:
+                            raise self._fatal
                         answer, _ = await service.call(
                             "topics", 1, most_tokens(completer, question), lambda: ask(completer, question)
                         )
+                        answers[place] = answer.text
                     except (BadAnswerError, RefusedError):
-                        return
-                    answers[place] = answer.text
+                        answers[place] = ""
+                    except HfmapError as error:
+                        if isinstance(error, CONCERNS_ALL) and self._fatal is None:
+                            self._fatal = error
+                        answers[place] = error
 
                 async with anyio.create_task_group() as tasks:
                     for place, (system, user) in enumerate(prompts):
                         tasks.start_soon(one, place, system, user)
             finally:
                 writer.close()
-                self.usd += budget.spent
-        return answers

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from engine.errors import BudgetReachedError, PassError, UsageError
-from engine.events import Event, ItemDone, PassFinished, PassStarted
+from engine.errors import BudgetReachedError, HfmapError, PassError, StoppedError, TransientError, UsageError
+from engine.events import Event, ItemDone, ItemFailed, PassFinished, PassStarted, Subscriber
 from render import layout, topics
-from render.names import model_naming, naming
+from render.names import asking, naming
 from render.trees import grouping, lineage, tree
 from tests.render.database import blobs, cards, create, put
-from tests.render.naming_double import Encoder, Namer, name_answer
+from tests.render.naming_double import Encoder, Namer, letters, name_answer
 
 
 @pytest.fixture
@@ -26,17 +26,20 @@ def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def ensure(
-    conn: sqlite3.Connection, namer: Namer | None = None, *, relayout: bool | None = None, max_topics: int = 400
+    conn: sqlite3.Connection,
+    namer: Namer | None = None,
+    *,
+    relayout: bool | None = None,
+    max_topics: int = 400,
+    emit: Subscriber = lambda _: None,
 ) -> topics.TopicsResult:
-    def quiet(_: Event) -> None: ...
-
-    made = layout.ensure(conn, run_id=1, emit=quiet, relayout=relayout)
+    made = layout.ensure(conn, run_id=1, emit=emit, relayout=relayout)
     return topics.ensure(
         conn,
         run_id=1,
         layout_id=made.layout_id,
         namer=namer,
-        emit=quiet,
+        emit=emit,
         text_encoder=None if namer is None else Encoder(),
         max_topics=max_topics,
     )
@@ -191,15 +194,59 @@ def test_bad_names_are_asked_for_once_more(conn: sqlite3.Connection) -> None:
     assert all(t.name.startswith("Second Try") for t in check(conn).topics)
 
 
-def test_a_fatal_error_ends_the_pass_and_stores_nothing(conn: sqlite3.Connection) -> None:
-    put(conn, cards(120))
+class Failing(Namer):
+    """Gives the first `answers`, then meets an error with every question."""
 
-    def broke(*_: object) -> str:
-        raise BudgetReachedError("The budget is spent.")
+    def __init__(self, answers: int, error: HfmapError) -> None:
+        super().__init__()
+        self._answers, self._error = answers, error
 
-    with pytest.raises(BudgetReachedError):
-        ensure(conn, Namer(broke))
-    assert tree.newest(conn) is None
+    def complete_many(self, prompts: Sequence[tuple[str, str]], max_tokens: int) -> list[str | HfmapError]:
+        given = super().complete_many(prompts[: max(0, self._answers - len(self.prompts))], max_tokens)
+        return [*given, *[self._error] * (len(prompts) - len(given))]
+
+
+@pytest.mark.parametrize("error", [BudgetReachedError("The budget is spent."), TransientError("HTTP 503")])
+def test_names_that_were_answered_are_kept_when_the_rest_is_not(conn: sqlite3.Connection, error: HfmapError) -> None:
+    put(conn, cards(240))
+    seen: list[Event] = []
+    result = ensure(conn, Failing(3, error), emit=seen.append)
+    found = check(conn)
+    local = [t.name for t in found.topics if t.named_by == "key-phrases"]
+    # A topic with a single part bears that part's name, whoever gave it.
+    assert 0 < result.unanswered <= len(local) <= result.topics - 3
+    fatal = isinstance(error, BudgetReachedError)
+    assert result.error is (error if fatal else None)
+    failed = [e.item for e in seen if isinstance(e, ItemFailed)]
+    assert len(failed) == (0 if fatal else result.unanswered)
+    assert set(failed) <= set(local)
+    assert ensure(conn, None).skipped
+
+    namer = Namer(lambda number, *_: name_answer(f"Later {letters(number)}"))
+    assert topics.planned_calls(conn) == result.unanswered
+    assert ensure(conn, namer).unanswered == 0
+    assert len(namer.prompts) == result.unanswered
+    assert {t.named_by for t in check(conn).topics} == {"double"}
+    assert ensure(conn, namer).skipped
+
+
+class Interrupted(Namer):
+    """Ctrl-C is pressed after its first layer."""
+
+    def complete_many(self, prompts: Sequence[tuple[str, str]], max_tokens: int) -> list[str]:
+        if self.prompts:
+            raise KeyboardInterrupt
+        return super().complete_many(prompts, max_tokens)
+
+
+def test_names_of_finished_layers_are_kept_when_ctrl_c_is_pressed_between_two(conn: sqlite3.Connection) -> None:
+    put(conn, cards(240))
+    namer = Interrupted()
+    result = ensure(conn, namer)
+    found = check(conn)
+    assert isinstance(result.error, StoppedError)
+    assert sum(t.named_by == "double" for t in found.topics) == len(namer.prompts)
+    assert 0 < topics.planned_calls(conn) <= result.unanswered == result.topics - len(namer.prompts)
 
 
 def test_a_namer_needs_an_encoder(conn: sqlite3.Connection) -> None:
@@ -372,7 +419,7 @@ def test_hostile_cards_and_answers(conn: sqlite3.Connection) -> None:
     ],
 )
 def test_a_name_is_found_in_an_answer(answer: str, name: str) -> None:
-    assert model_naming.name_in(answer) == name
+    assert asking.name_in(answer) == name
 
 
 def test_carrying_over_keeps_ids_and_lets_new_datasets_join() -> None:
