@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections import Counter
@@ -20,11 +21,11 @@ from render.trees.clusters import MAX_TOPICS
 from render.trees.grouping import Ground, Grouping, group, read_ground, vectors_of
 from render.trees.tree import BY_KEY_PHRASES, BY_PERSON, Place, Topic, Tree
 
-__all__ = ["TextEncoder", "TopicNamer", "TopicsResult", "ensure", "planned_calls"]
+__all__ = ["TextEncoder", "TopicNamer", "TopicsResult", "ensure", "expected", "planned_calls"]
 
 _VERSION = 2
-# For a rough count before there is a layout: 235 topics at 5,000 points with the reference values.
-_TOPICS_PER_POINT = 235 / 5000
+# Topics found at 160, 424 and 5,000 real cards: 16, 37 and 217 to 235. Below a hundred there are fewer than this gives.
+_TOPICS, _TOPICS_POWER = 0.4, 0.745
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,14 +121,16 @@ def ensure(
             emit(PassFinished("topics", time.monotonic() - started, skipped=True, detail=f"{count} topics"))
             return TopicsResult(before.tree_id, layers, count, True)
     ground = read_ground(conn, layout_id)
-    found = group(conn, ground, tree.newest(conn), parameters(max_topics), max_topics)
-    kept = _keep_names(found, by_model=namer is not None)
+    old = tree.newest(conn)
+    found = group(conn, ground, old, parameters(max_topics), max_topics)
+    kept = _keep_names(found, better=namer is not None and not (old and old.asked))
     emit(StageGrew("topics", len(found.topics)))
     unanswered = _name(conn, ground, found, kept, _Naming(namer, text_encoder, ranked_by, max_topics, emit))
     if unanswered:
         # As if there had been no model, so that the next pass with one does not take this tree for finished.
         input_hash = input_hash_of(conn, layout_id, by_model=False, max_topics=max_topics)
-    made = Tree(layout_id, input_hash, parameters(max_topics), found.made_by, found.changed, found.topics)
+    asked = namer is not None and not unanswered
+    made = Tree(layout_id, input_hash, parameters(max_topics), found.made_by, found.changed, found.topics, asked=asked)
     tree_id = tree.store(conn, made, run_id)
     named = len(made.topics) - len(kept)
     detail = f"{len(made.topics)} topics in {made.layers} layers, {named} newly named"
@@ -137,6 +140,11 @@ def ensure(
     emit(PassFinished("topics", time.monotonic() - started, skipped=False, detail=detail))
     error = next((e for e in unanswered if isinstance(e, CONCERNS_ALL)), None)
     return TopicsResult(tree_id, made.layers, len(made.topics), False, named, len(kept), len(unanswered), error)
+
+
+def expected(points: int, max_topics: int) -> int:
+    """How many topics a map of so many points is likely to have, before there is a layout."""
+    return min(max_topics, round(_TOPICS * math.pow(points, _TOPICS_POWER)))
 
 
 def planned_calls(conn: sqlite3.Connection, *, max_topics: int = MAX_TOPICS) -> int:
@@ -149,23 +157,24 @@ def planned_calls(conn: sqlite3.Connection, *, max_topics: int = MAX_TOPICS) -> 
     points = read_points(conn)
     texts = dict(conn.execute("SELECT dataset_id, input_hash FROM position WHERE layout_id = ?", (layout_id,)))
     if not len(points) or texts != dict(zip(points.ids, points.input_hashes, strict=True)):
-        return min(max_topics, round(_TOPICS_PER_POINT * len(points)))
+        return expected(len(points), max_topics)
     old = tree.newest(conn)
     if old is not None and old.input_hash == input_hash_of(conn, layout_id, by_model=True, max_topics=max_topics):
         return 0
     found = group(conn, read_ground(conn, layout_id), old, parameters(max_topics), max_topics)
     if len(found.topics) == 1:
         return 0
-    kept = _keep_names(found, by_model=True)
+    kept = _keep_names(found, better=not (old and old.asked))
     parts = Counter(t.parent for t in found.topics)
     # A topic with a single part bears that part's name.
     return sum(t.place not in kept and parts[t.place] != 1 for t in found.topics)
 
 
-def _keep_names(found: Grouping, *, by_model: bool) -> dict[Place, str]:
+def _keep_names(found: Grouping, *, better: bool) -> dict[Place, str]:
     """Give topics that live on their ids, and their names where these stand; returns the names that do.
 
-    A model's or a person's name always stands, one from key phrases where no model is there to better it.
+    A model's or a person's name always stands, one from key phrases unless a model may know a better one: it has
+    not been asked yet.
     """
     kept: dict[Place, str] = {}
     taken: set[tuple[int, str]] = set()
@@ -173,7 +182,7 @@ def _keep_names(found: Grouping, *, by_model: bool) -> dict[Place, str]:
     for topic in sorted(found.topics, key=lambda t: not _by_person(found.continued.get(t.place))):
         before = found.continued.get(topic.place)
         topic.lasting_id = None if before is None else before.lasting_id
-        if before is None or (by_model and before.named_by == BY_KEY_PHRASES):
+        if before is None or (better and before.named_by == BY_KEY_PHRASES):
             continue
         key = (topic.place[0], naming.folded(before.name))
         if key not in taken:

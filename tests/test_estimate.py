@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from render import topics
 from taxonomy import prompt
 from taxonomy.model import load
 from tests.conftest import Run, clean_environment, hfmap_command
@@ -171,8 +172,7 @@ def test_topics_are_part_of_it(draw_hfmap: Run, rows: Rows) -> None:
     with Services(generated_cards(160, seed=4)) as services:
         env = services.env | {"HFMAP_TARGET": "160", "HFMAP_OVERSHOOT": "160"}
         found = json.loads(draw_hfmap("sync", "--dry-run", "--json", env=env).stdout)
-        # 235 topics were found at 5,000 points.
-        assert (found["stages"][3]["stage"], found["stages"][3]["calls"]) == ("topics", round(160 * 235 / 5000))
+        assert (found["stages"][3]["stage"], found["stages"][3]["calls"]) == ("topics", topics.expected(160, 400))
         assert found["stages"][3]["model"] == "claude-sonnet-5-5"
         draw_hfmap("sync", env=env)
         found = json.loads(draw_hfmap("sync", "--dry-run", "--json", env=env).stdout)

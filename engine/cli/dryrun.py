@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
@@ -30,8 +29,11 @@ ASK_ABOVE = 1.0
 PAID = frozenset({"cohere", "anthropic"})
 """Providers, as settings name them, that cost money."""
 
-TOPICS_PER_POINT = 235 / 5000
-"""Topics, and so naming calls, for each dataset on the map: 217 to 235 were counted at 5,000."""
+# What has changed since topics were clustered, and how many have names from key phrases that no model was asked to
+# better.
+_TREE = """SELECT changed, iif(parameters ->> '$.asked', 0, (SELECT count(*) FROM topic t
+    WHERE t.tree_id = topic_tree.tree_id AND t.named_by = 'key-phrases'))
+FROM topic_tree ORDER BY tree_id DESC LIMIT 1"""
 
 FEWEST_POINTS = 40
 """Below this many datasets there is one topic, and it is not named by a model."""
@@ -132,7 +134,7 @@ def naming_calls(settings: Settings) -> Callable[[int, int], int]:
 
 
 def _naming_calls(db: Path, most: int, anew: bool, points: int, changed: int) -> int:
-    from render.topics import planned_calls
+    from render.topics import expected, planned_calls
     from render.trees.lineage import CARRY_SHARE
 
     if points < FEWEST_POINTS:
@@ -141,19 +143,10 @@ def _naming_calls(db: Path, most: int, anew: bool, points: int, changed: int) ->
         with closing(open_readonly(db)) as conn:
             if changed == 0:
                 return planned_calls(conn, max_topics=most)
-            before = _changed_before(conn)
-        if before is not None and before + changed <= CARRY_SHARE * points:
-            return 0
-    return min(most, round(TOPICS_PER_POINT * points))
-
-
-def _changed_before(conn: sqlite3.Connection) -> int | None:
-    """Count what has changed since topics were clustered; None where there are none that a model has named."""
-    row = conn.execute(
-        "SELECT changed, EXISTS (SELECT 1 FROM topic t WHERE t.tree_id = topic_tree.tree_id "
-        "AND t.named_by = 'key-phrases') FROM topic_tree ORDER BY tree_id DESC LIMIT 1"
-    ).fetchone()
-    return None if row is None or row[1] else int(row[0])
+            row = conn.execute(_TREE).fetchone()
+        if row is not None and row[0] + changed <= CARRY_SHARE * points:
+            return min(most, int(row[1]))
+    return expected(points, most)
 
 
 def as_json(found: Estimate) -> dict[str, Any]:

@@ -50,6 +50,8 @@ class Tree:
     changed: int
     topics: list[Topic] = field(default_factory=list)
     tree_id: int | None = None
+    asked: bool = False
+    """Whether a model was asked for all names that did not stand: it knew none better than those from key phrases."""
 
     @property
     def layers(self) -> int:
@@ -65,7 +67,9 @@ def newest(conn: sqlite3.Connection, *, with_topics: bool = True) -> Tree | None
     ).fetchone()
     if row is None:
         return None
-    tree = Tree(row[1], row[2], json.loads(row[3]), row[4], row[5], tree_id=row[0])
+    parameters = json.loads(row[3])
+    asked = bool(parameters.pop("asked", False))
+    tree = Tree(row[1], row[2], parameters, row[4], row[5], tree_id=row[0], asked=asked)
     if with_topics:
         tree.topics = _read_topics(conn, row[0])
     return tree
@@ -122,7 +126,7 @@ def store(conn: sqlite3.Connection, tree: Tree, run_id: int) -> int:
                 run_id,
                 tree.layout_id,
                 tree.input_hash,
-                json.dumps(tree.parameters, sort_keys=True),
+                json.dumps({**tree.parameters, "asked": tree.asked}, sort_keys=True),
                 tree.layers,
                 tree.made_by,
                 tree.changed,

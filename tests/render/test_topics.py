@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -133,7 +134,7 @@ def test_two_databases_with_the_same_cards_have_the_same_topics(tmp_path: Path) 
 
 def test_a_model_names_and_its_calls_are_known_beforehand(conn: sqlite3.Connection) -> None:
     put(conn, cards(240))
-    assert topics.planned_calls(conn) == round(240 * 235 / 5000)
+    assert topics.planned_calls(conn) == topics.expected(240, 400)
     layout.ensure(conn, run_id=1, emit=lambda _: None)
     planned = topics.planned_calls(conn)
     namer = Namer()
@@ -149,6 +150,11 @@ def test_a_model_names_and_its_calls_are_known_beforehand(conn: sqlite3.Connecti
     assert ensure(conn, namer).skipped
     assert ensure(conn, None).skipped
     assert len(namer.prompts) == planned
+
+
+@pytest.mark.parametrize(("points", "counted"), [(160, 16), (424, 37), (5_000, 217), (5_000, 235), (100_000, 400)])
+def test_topics_of_maps_of_real_cards_are_foreseen(points: int, counted: int) -> None:
+    assert 0.85 * counted <= topics.expected(points, 400) <= 1.15 * counted
 
 
 @pytest.mark.parametrize(
@@ -169,6 +175,11 @@ def test_answers_that_are_no_names(conn: sqlite3.Connection, answer: str) -> Non
     found = check(conn)
     assert sum(t.name == "Always The Same" for t in found.topics) <= found.layers
     assert "key-phrases" in {t.named_by for t in found.topics}
+    # A model that knew no name is not asked again, and paid again, at each refresh.
+    asked = len(namer.prompts)
+    put(conn, [replace(cards(1)[0], text="Changed.")])
+    assert not ensure(conn, namer).skipped
+    assert len(namer.prompts) == asked
 
 
 def test_a_title_from_the_documents_is_no_name(conn: sqlite3.Connection) -> None:
@@ -458,7 +469,7 @@ def test_a_persons_name_goes_before_an_equal_one() -> None:
     new = [topic((0, 0), "", "key-phrases"), topic((0, 1), "", "key-phrases")]
     old = {(0, 0): topic((0, 0), "Mine", "key-phrases", 5), (0, 1): topic((1, 0), "mine", "person", 6)}
     found = grouping.Grouping(new, [np.array([0, 1])], old, "clustered", 0)
-    assert topics._keep_names(found, by_model=False) == {(0, 1): "mine"}
+    assert topics._keep_names(found, better=False) == {(0, 1): "mine"}
     assert [t.lasting_id for t in new] == [5, 6]
 
 
