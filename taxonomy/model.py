@@ -143,8 +143,10 @@ def _packaged() -> Taxonomy:
 def _read(path: Path) -> Taxonomy:
     try:
         source = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TaxonomyError(f"{path}: cannot be read as UTF-8 text ({error}); check the path") from error
+    except OSError as error:
+        raise TaxonomyError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
+    except UnicodeDecodeError as error:
+        raise TaxonomyError(f"{path}: is not UTF-8 text ({error}); save it as UTF-8") from error
     return loads(source, path)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from render.reports.scores import Labels
-from taxonomy.canonical import spelling_key
+from taxonomy.canonical import usual_spellings
 from taxonomy.model import Taxonomy
 
 Readers = Counter[tuple[str, str, str]]
@@ -117,9 +118,14 @@ def labels(value: str | None) -> Labels | None:
     return (str(parsed).lower() if isinstance(parsed, bool) else str(parsed),)
 
 
-def folded(values: Labels | None) -> Labels | None:
-    """Labels of an open field as they are compared: the spelling of a name does not count."""
-    return None if values is None else tuple(dict.fromkeys(map(spelling_key, values)))
+def spelled_alike(*sides: Sequence[Labels | None]) -> list[list[Labels | None]]:
+    """Labels of an open field as they are compared: each name in the spelling that is commonest on all sides."""
+    usual = usual_spellings(Counter(name for side in sides for values in side for name in values or ()))
+
+    def alike(values: Labels | None) -> Labels | None:
+        return None if values is None else tuple(dict.fromkeys(usual.get(name, name) for name in values))
+
+    return [[alike(values) for values in side] for side in sides]
 
 
 def _fields(conn: sqlite3.Connection, result_id: int, taxonomy: Taxonomy) -> dict[str, Labels | None]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, median
 
 from render.reports import scores
-from render.reports.answers import Answers, folded
+from render.reports.answers import Answers, spelled_alike
 from render.reports.reference import Reference
 from render.reports.scores import Labels
 from taxonomy.model import Taxonomy
@@ -120,11 +120,13 @@ def evaluate(answers: Answers, reference: Reference, ids: Mapping[str, int], tax
         for name, dataset_id in read.items():
             label = reference.fields.get(name, {}).get(each.name)
             if label is not None and dataset_id in answers.fields:
-                value = answers.fields[dataset_id].get(each.name)
-                found.append(folded(value) if each.kind == "open" else value)
-                wanted.append((folded(label) or ()) if each.kind == "open" else label)
+                found.append(answers.fields[dataset_id].get(each.name))
+                wanted.append(label)
         if not wanted:
             continue
+        if each.kind == "open":
+            found, alike = spelled_alike(found, wanted)
+            wanted = [label or () for label in alike]
         if each.kind in {"one", "flag"}:
             rows.append(_score(each.name, "value", found, wanted))
         else:
@@ -146,7 +148,8 @@ def agree(ours: Answers, theirs: Answers, taxonomy: Taxonomy) -> Agreement:
         pairs = [(ours.fields[i].get(each.name), theirs.fields[i].get(each.name)) for i in both]
         known = [(a, b) for a, b in pairs if a is not None and b is not None]
         if each.kind == "open":
-            known = [(folded(a) or (), folded(b) or ()) for a, b in known]
+            one, other = spelled_alike([a for a, _ in known], [b for _, b in known])
+            known = [(a or (), b or ()) for a, b in zip(one, other, strict=True)]
         if not known:
             continue
         a, b = [pair[0] for pair in known], [pair[1] for pair in known]

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from render.reports import scores
-from render.reports.answers import folded, labels
+from render.reports.answers import labels, spelled_alike
 from render.reports.document import Report, Section, Table, percent
 from render.reports.evaluation import MOST_CONFUSIONS, Confusion
 from render.reports.sample import Price, Trial
@@ -102,7 +102,10 @@ def _change(
     new = [after.get(i, (None, False)) for i in ids] if after is not None else None
     same, moves = None, []
     if old is not None and new is not None and ids:
-        pairs = [(_folded(field, a), _folded(field, b)) for (a, _), (b, _) in zip(old, new, strict=True)]
+        one, other = [value for value, _ in old], [value for value, _ in new]
+        if field.kind == "open":
+            one, other = spelled_alike(one, other)
+        pairs = list(zip(one, other, strict=True))
         same = percent(sum(_set(a) == _set(b) for a, b in pairs), len(pairs))
         counts = Counter((scores.named(a), scores.named(b)) for a, b in pairs if _set(a) != _set(b))
         moves = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_CONFUSIONS]
@@ -115,10 +118,6 @@ def _change(
         tuple(Confusion(a, b, count) for (a, b), count in moves),
         tuple(sorted(values.items(), key=lambda item: (-item[1], item[0]))[:MOST_CONFUSIONS]),
     )
-
-
-def _folded(field: Field, value: Labels | None) -> Labels | None:
-    return folded(value) if field.kind == "open" else value
 
 
 def _set(value: Labels | None) -> frozenset[str] | None:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engine.cli.app import hfmap as command
+from render.reports.answers import spelled_alike
 from render.reports.sample import shares_of
 from render.reports.shares import outside
 from taxonomy.model import load
@@ -200,6 +201,17 @@ def test_a_trial_by_rules_costs_and_stores_nothing(cards: Small, changed: str) -
     assert fields["format_convention"]["after"] is None
     assert cards.path.read_bytes() == before
     assert facts("taxonomy", "--sample", "4", "--taxonomy", changed) == found
+
+
+def test_names_are_compared_without_their_spelling_and_shown_with_it(small: Small) -> None:
+    one, other = spelled_alike([("GPT-4", "Llama 2"), None, ("not_stated",)], [("gpt4", "GPT-4"), ("GPT 4",), ()])
+    assert one == [("GPT-4", "Llama 2"), None, ("not_stated",)]
+    assert other == [("GPT-4",), ("GPT-4",), ()]
+    small.read(
+        small.reader("local", "rules"), small.dataset("org/named", card=CARD), {"upstream_models": ["GPT-4 Turbo"]}
+    )
+    fields = {f["field"]: f for f in facts("taxonomy", "--sample", "1", "--llm", "local")["fields"]}
+    assert fields["upstream_models"]["moves"] == [{"reference": "GPT-4 Turbo", "found": "not_stated", "cards": 1}]
 
 
 def test_a_trial_by_a_model_is_priced_first_and_leaves_no_trace(cards: Small, changed: str) -> None:
