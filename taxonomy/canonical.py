@@ -12,8 +12,10 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Mapping
 
-# Dashes of every kind, and the dots that stand for one ("DALL·E").
-_SEPARATORS = re.compile(r"[\s_\u00ad\u00b7\u2010-\u2015\u2022\u2212\u2219\u22c5\u30fb\ufe63\uff0d-]+")
+# Dashes of every kind, the dots that stand for one ("DALL·E"), and what takes no space.
+_SEPARATORS = re.compile(
+    r"[\s_\u00ad\u00b7\u200b-\u200d\u2060\ufeff\u2010-\u2015\u2022\u2212\u2219\u22c5\u30fb\ufe63\uff0d-]+"
+)
 _SIZE = re.compile(r"(?<![\d.])(\d+)\.(\d+)(?=[bmkt](?![a-z0-9]))")
 _DOT_IN_VERSION = re.compile(r"(?<=\d)\.(?=\d)")
 _DOT = re.compile(r"\.(?!\d)|(?<!\d)\.")

@@ -32,7 +32,7 @@ def write_file(name: str, rows: Iterable[tuple[Any, ...]]) -> int:
     A text that a spreadsheet would take for a formula stands behind an apostrophe, which `read_file` takes off.
 
     Raises:
-        OSError: it cannot be written.
+        HfmapError: it cannot be written.
     """
     text = io.StringIO()
     # Python before 3.13 quotes a carriage return only where the terminator contains one.
@@ -50,6 +50,8 @@ def write_file(name: str, rows: Iterable[tuple[Any, ...]]) -> int:
     try:
         part.write_text(text.getvalue(), encoding="utf-8", newline="")
         part.replace(path)
+    except OSError as error:
+        raise HfmapError(f"{name} cannot be written: {error.strerror}.") from error
     finally:
         part.unlink(missing_ok=True)
     return count

@@ -38,7 +38,8 @@ def sql(query: str | None, db: str | None, form: str, schema: bool, timeout: flo
     """Ask the database a question in SQL; it can only be read.
 
     Q is one SELECT, or - to read it from stdin. A table shortens long values; json, csv and tsv give them
-    whole. Start from the views datasets, quotes and spending: hfmap sql --schema
+    whole, as they are: what cards say may look like a formula to a spreadsheet, so import it there as text.
+    Start from the views datasets, quotes and spending: hfmap sql --schema
     """
     output = Output()
     if (query is None) != schema:

@@ -144,6 +144,7 @@ def test_a_file_goes_out_and_comes_back(database: Path, tmp_path: Path) -> None:
     call(GSM8K, "--summary", "Sums, and more; again.")
     call("imdb", "is_benchmark", "no")
     assert "3 corrections written" in call("--export", "fixed.csv").stderr
+    assert "no-folder/fixed.csv cannot be written" in call("--export", "no-folder/fixed.csv").stderr
     assert call("--export", "-").stdout == (tmp_path / "fixed.csv").read_text()
     before = ask(database, "SELECT * FROM override ORDER BY 1, 2")
     for name in (GSM8K, "imdb"):

@@ -12,7 +12,7 @@ from taxonomy.canonical import spelling_key, usual_spellings
 @pytest.mark.parametrize(
     "names",
     [
-        ("GPT-4", "gpt4", "GPT 4", "gpt_4", "Gpt\u20114", " GPT-4. "),
+        ("GPT-4", "gpt4", "GPT 4", "gpt_4", "Gpt\u20114", "GPT\u200b-4", " GPT-4. "),
         ("GPT-4o", "gpt 4o", "gpt4o"),
         ("Llama-2-7B", "Llama 2 7b", "llama2-7b", "LLaMA_2_7B"),
         ("GPT-3.5", "gpt 3.5", "GPT3.5", "gpt-3-5"),
