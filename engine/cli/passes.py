@@ -121,6 +121,8 @@ def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spen
         )
         # As many topic columns as the new tree has layers.
         ensure_views(conn, taxonomy_in_force(conn))
-        stopped = isinstance(named.error, StoppedError)
+        # Ctrl-C may have come when all that was left to ask for was being answered.
+        error = (naming.stopped if naming else None) or named.error
+        stopped = isinstance(error, StoppedError)
         path = None if stopped else page.ensure(conn, run_id=run_id, out=settings.out, emit=bus, png=settings.png).path
-    return Drawn(path, naming.usd if naming else 0.0, named.unanswered, named.error)
+    return Drawn(path, naming.usd if naming else 0.0, named.unanswered, error)

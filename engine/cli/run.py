@@ -257,10 +257,9 @@ def _draw(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, tally: Ta
     tally.page = drawn.page
     tally.usd += drawn.usd
     tally.seconds["map"] = time.monotonic() - started
-    if not drawn.unanswered:
-        return
-    tally.counts["topics_unanswered"] = drawn.unanswered
-    tally.exit_code = EXIT_PARTIAL
+    if drawn.unanswered:
+        tally.counts["topics_unanswered"] = drawn.unanswered
+        tally.exit_code = EXIT_PARTIAL
     if isinstance(drawn.error, StoppedError):
         tally.exit_code = EXIT_INTERRUPTED
     elif drawn.error is not None:

@@ -52,6 +52,11 @@ class Naming:
         """What naming has cost so far, in US dollars."""
         return self._budget.spent - self._spent_before
 
+    @property
+    def stopped(self) -> StoppedError | None:
+        """Whether Ctrl-C was pressed while names were asked for."""
+        return self._fatal if isinstance(self._fatal, StoppedError) else None
+
     def complete_many(self, prompts: Sequence[tuple[str, str]], max_tokens: int) -> list[str | HfmapError]:
         """Answer (system, user) prompts, in their order; see `render.names.asking.TopicNamer`. Blocks.
 
