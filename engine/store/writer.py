@@ -92,19 +92,23 @@ class Writer:
         await self._send.send(_Change(statements, posted=True))
 
     async def _commit(self, batch: list[_Change]) -> None:
-        try:
-            await self._transaction(change.statements for change in batch)
-        except sqlite3.Error as error:
-            if len(batch) == 1:
-                batch[0].error = error
-                if batch[0].posted:
-                    self._lost = error
-            else:
-                # One bad change must not take its neighbours with it.
-                for change in batch:
-                    await self._commit([change])
-                return
+        # A full or lost disk refuses what follows as well; rows that refer to those it has refused would hide the reason.
+        down = isinstance(self._lost, sqlite3.OperationalError)
+        error = self._lost if down else None
+        if not down:
+            try:
+                await self._transaction(change.statements for change in batch)
+            except sqlite3.Error as refused:
+                error = refused
+        if error is not None and not down and len(batch) > 1:
+            # One bad change must not take its neighbours with it.
+            for change in batch:
+                await self._commit([change])
+            return
         for change in batch:
+            change.error = error
+            if error is not None and (change.posted or isinstance(error, sqlite3.OperationalError)):
+                self._lost = error
             change.done.set()
 
     async def _transaction(self, changes: Iterable[tuple[Statement, ...]]) -> None:

@@ -86,6 +86,30 @@ async def test_posted_statements_are_in_before_later_ones_and_their_error_is_not
             await writer.write(statement("UPDATE t SET y = 'd'"))
 
 
+async def test_a_full_disk_is_the_reason_for_all_that_follows(tmp_path: Path) -> None:
+    path = tmp_path / "x.sqlite"
+    errors = []
+    async with a_writer(path) as writer:
+        await writer._conn.execute("CREATE TABLE child (x REFERENCES t, y)")
+        await writer._conn.execute("PRAGMA max_page_count = 1")
+
+        async def one(number: int) -> None:
+            try:
+                await writer.write(
+                    statement("INSERT INTO t VALUES (?, zeroblob(100000))", number)
+                    if number % 2
+                    else statement("INSERT INTO child VALUES (?, 'refers to what was not stored')", number - 1)
+                )
+            except sqlite3.Error as error:
+                errors.append(str(error))
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(1, 11):
+                tasks.start_soon(one, number)
+    assert errors == ["database or disk is full"] * 10
+    assert stored(path) == []
+
+
 async def test_cancelled_while_waiting_it_is_stored_all_the_same(tmp_path: Path) -> None:
     path = tmp_path / "x.sqlite"
     async with a_writer(path) as writer:
