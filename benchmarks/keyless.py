@@ -60,6 +60,7 @@ def main() -> None:
     row_fields(rows)
     summaries(labelled, cards)
     enrichment(cards)
+    shipped(labelled, rows)
 
 
 def embedding(cards: Sequence[data.Card]) -> None:
@@ -207,6 +208,13 @@ def enrichment(cards: Sequence[data.Card]) -> None:
 
     alike = run() == run()
     print(f"\nFields and summary: {_rate(run, len(cards)):,.0f} cards/s (100); two runs alike: {alike}")
+
+
+def shipped(cards: Sequence[data.Card], rows: Sequence[data.Row]) -> None:
+    """Whether the weights in the package are those that tools/make_models.py makes of the corpus, byte for byte."""
+    made = make_models.made(rows, cards)
+    alike = all((linear.WEIGHTS.parent / name).read_bytes() == content for name, content in made.items())
+    print(f"\nThe models that ship are what tools/make_models.py makes: {alike}")
 
 
 def _rate(work: Callable[[], object], cards: int) -> float:

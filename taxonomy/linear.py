@@ -131,7 +131,7 @@ def document(title: str, tags: tuple[str, ...], text: str, evidence: Mapping[str
             words[word] += weight
     tasks = [tag.partition(":")[2] for tag in tags if tag.startswith("task_categories:")]
     words[f"@task={tasks[0]}" if tasks else _NO_TASK] += 1
-    rules = {f"{name}={slug}": score for name, found in evidence.items() for slug, score in found.scores.items()}
+    rules = {f"{name}={slug}": score for name, found in evidence.items() for slug, score in found.support.items()}
     return Document(words, rules, text[:BODY_CHARS])
 
 

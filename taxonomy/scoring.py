@@ -39,19 +39,12 @@ Phrase = tuple[str, ...]
 class Evidence:
     """How much speaks for each slug, and where the strongest phrase for it stands in the stripped body.
 
-    `scores` are comparable: support from the card plus how common the slug is. A slug whose support is no more than
-    `threshold` does not count as said, however common it is.
+    A slug whose support is no more than `threshold` does not count as said.
     """
 
     threshold: float
     support: dict[str, float]
-    priors: dict[str, float]
     spans: dict[str, tuple[int, int]]
-
-    @property
-    def scores(self) -> dict[str, float]:
-        """Support and prior together, by slug."""
-        return {slug: support + self.priors.get(slug, 0.0) for slug, support in self.support.items()}
 
 
 @dataclass(slots=True)
@@ -61,7 +54,6 @@ class _Rules:
     targets: dict[Phrase, list[tuple[str, str, float]]] = field(default_factory=lambda: defaultdict(list))
     tags: dict[str, list[tuple[str, str, float]]] = field(default_factory=lambda: defaultdict(list))
     starts: dict[str, list[Phrase]] = field(default_factory=lambda: defaultdict(list))
-    priors: dict[str, dict[str, float]] = field(default_factory=dict)
     thresholds: dict[str, float] = field(default_factory=dict)
 
 
@@ -69,7 +61,7 @@ def score(taxonomy: Taxonomy, title: str, tags: tuple[str, ...], text: str) -> M
     """Evidence for every field of kind "one", "many" or "flag" (slugs "true" and "false"). `text` is stripped."""
     rules = _compiled(taxonomy)
     found = {
-        f.name: Evidence(rules.thresholds[f.name], dict.fromkeys(slugs_of(f), 0.0), rules.priors[f.name], {})
+        f.name: Evidence(rules.thresholds[f.name], dict.fromkeys(slugs_of(f), 0.0), {})
         for f in taxonomy
         if f.kind != "open"
     }
@@ -141,17 +133,15 @@ def _compiled(taxonomy: Taxonomy) -> _Rules:
     for f in taxonomy:
         if f.kind == "open":
             continue
-        known = fields.get(f.name, {"threshold": 0.0, "prior": {}, "scale": {}, "slugs": {}})
+        known = fields.get(f.name, {"threshold": 0.0, "slugs": {}})
         rules.thresholds[f.name] = known["threshold"]
-        rules.priors[f.name] = known["prior"]
         unknown = []
         for slug in slugs_of(f):
             if slug not in known["slugs"]:
                 unknown.append(slug)
-            scale = known["scale"].get(slug, 1.0)
             for weight, phrases in known["slugs"].get(slug, {}).items():
                 for phrase in phrases:
-                    _add(rules, phrase, (f.name, slug, scale * float(weight)))
+                    _add(rules, phrase, (f.name, slug, float(weight)))
         if f.kind != "flag":
             _describe(rules, f, unknown)
     for phrase in rules.targets:
@@ -189,6 +179,6 @@ def _stop() -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def lexicon() -> dict[str, Any]:
-    """The data file of phrases: {"fields": {field: {threshold, prior, scale, slugs}}, "stop": [...], "dull": [...]}."""
+    """The data file of phrases: {"fields": {field: {threshold, slugs}}, "stop": [...], "dull": [...]}."""
     content: dict[str, Any] = json.loads(LEXICON.read_text(encoding="utf-8"))
     return content

@@ -22,6 +22,7 @@ from typing import Any
 import keyless_data as data
 import numpy as np
 from keyless_summaries import fit_summary_weights
+from threadpoolctl import threadpool_limits
 
 from taxonomy import extractive, linear, scoring
 from taxonomy.cardtext import strip
@@ -51,12 +52,10 @@ OWN_RULES = frozenset({"format_convention"})
 """Fields that see the rules' scores of no other field: which columns a record has is told by nothing else."""
 
 RULES_SHARE = {"training_stage": 0.25}
-"""How far a field trusts the rules, where not fully. Few cards name a stage; the words tell more."""
+"""How far a field trusts the rules, where not fully. Few cards name a stage; the words tell more.
 
-
-CARDS_COUNT = {"training_stage": 2.0}
-"""How many times more a labelled card counts for a field: a summary seldom tells what its dataset's stages were told by
-(in three shufflings of the folds 70.4 % agree, 69.6 without)."""
+In three shufflings of the folds 71.1, 70.6, 69.6 and 68.8 % agree with .1, .25, .5 and 1.
+"""
 
 
 @dataclass(frozen=True)
@@ -118,12 +117,12 @@ def train(examples: Sequence[Example]) -> LinearModel:
         labels = [example.label(attribute) for example in examples]
         kept = [index for index, label in enumerate(labels) if label]
         model = LogisticRegression(C=STRENGTH, max_iter=400)
-        more = CARDS_COUNT.get(name, 1.0)
-        weights = [examples[index].weight * (more if examples[index].weight > 1 else 1.0) for index in kept]
+        weights = [examples[index].weight for index in kept]
         seen = [name not in OWN_RULES or rule.startswith(f"{name}=") for rule in rules]
         share = np.array([1.0] * len(words) + [RULES_SHARE.get(name, 1.0) * see for see in seen])
         masked = x @ sparse.diags(share)
-        model.fit(masked[kept], [labels[index] for index in kept], sample_weight=weights)
+        with threadpool_limits(1):  # sums in one order, whatever the number of cores: the same bytes
+            model.fit(masked[kept], [labels[index] for index in kept], sample_weight=weights)
         coefficients, bias = model.coef_ * share, model.intercept_
         if len(model.classes_) == 2:  # scikit-learn keeps one row of two
             coefficients, bias = np.vstack([-coefficients, coefficients]) / 2, np.array([-bias[0], bias[0]]) / 2
@@ -173,16 +172,24 @@ def matrix(examples: Sequence[Example], words: Sequence[str], idf: np.ndarray, r
     return sparse.hstack([x, sparse.csr_matrix(scores)]).tocsr()
 
 
-def write(model: LinearModel, path: Path) -> int:
-    """Write the weights; returns the size in bytes."""
+def packed(model: LinearModel) -> bytes:
+    """The weights as a file, .npz."""
     arrays: dict[str, Any] = {part.name: getattr(model, part.name) for part in fields(model)}
     for name in ("outputs", "word_names", "rule_names"):
         arrays[name] = np.frombuffer("\n".join(arrays[name]).encode(), np.uint8)
     arrays["idf"] = model.idf.astype(np.float16)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
-    path.write_bytes(buffer.getvalue())
-    return len(buffer.getvalue())
+    return buffer.getvalue()
+
+
+def made(rows: Sequence[data.Row], cards: Sequence[data.Card]) -> dict[str, bytes]:
+    """The files that ship, by name, as they are made from these rows and labelled cards."""
+    weights = json.dumps(fit_summary_weights(cards), indent=2) + "\n"
+    return {
+        linear.WEIGHTS.name: packed(train(everything(rows, cards))),
+        extractive.WEIGHTS.name: weights.encode(),
+    }
 
 
 def main() -> None:
@@ -192,14 +199,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=linear.WEIGHTS.parent, help="folder to write to")
     arguments = parser.parse_args()
     cards = [card for card in data.read_cards(arguments.corpus) if card.labels]
-    rows = data.read_rows(arguments.corpus)
-    examples = everything(rows, cards)
-    model = train(examples)
-    size = write(model, arguments.out / linear.WEIGHTS.name)
-    print(f"fields: {len(examples):,} examples, {len(model.word_names):,} words, {size / 1e6:.2f} MB")
-    weights = fit_summary_weights(cards)
-    (arguments.out / extractive.WEIGHTS.name).write_text(json.dumps(weights, indent=2) + "\n", encoding="utf-8")
-    print(f"summaries: {len(cards)} cards, {len(weights)} weights")
+    for name, content in made(data.read_rows(arguments.corpus), cards).items():
+        (arguments.out / name).write_bytes(content)
+        print(f"{name}: {len(content) / 1e6:.2f} MB")
 
 
 def everything(rows: Sequence[data.Row], cards: Sequence[data.Card]) -> list[Example]:
