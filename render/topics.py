@@ -23,7 +23,7 @@ from render.trees.tree import BY_KEY_PHRASES, BY_PERSON, Place, Topic, Tree
 
 __all__ = ["TextEncoder", "TopicNamer", "TopicsResult", "ensure", "expected", "planned_calls"]
 
-_VERSION = 2
+_VERSION = 3
 # Topics found at 160, 424 and 5,000 real cards: 16, 37 and 217 to 235. Below a hundred there are fewer than this gives.
 _TOPICS, _TOPICS_POWER = 0.4, 0.745
 

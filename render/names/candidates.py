@@ -82,7 +82,7 @@ def candidates(phrases: Sequence[Phrase], marks: Marks, apart: Callable[[Phrase,
 
 def _fitting(phrases: Sequence[Phrase]) -> list[Phrase]:
     """The phrases that can stand on the map by themselves, each scored by how well it would, best first."""
-    weighed = [replace(p, score=p.score * weight) for p in phrases if (weight := _weight(p)) > 0]
+    weighed = [replace(p, score=score) for p in phrases if (score := p.score * _weight(p)) > 0]
     weighed.sort(key=lambda p: (-p.score, p.key))
     fit: list[Phrase] = []
     shown: set[str] = set()

@@ -41,7 +41,7 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """A phrase of one group. `coverage` is the share of the group's documents that have it."""
+    """A phrase of one group. `coverage` is the share of the group's documents that have it (half for a mere mention)."""
 
     text: str
     score: float
@@ -179,6 +179,8 @@ def vocabulary(documents: Sequence[Document], *, fewest: int = 2, most: int = 60
                 spellings[key][task] += 1
         per_document.append(found)
         seen.update(found.keys())
+    for document, found in zip(documents, per_document, strict=True):
+        _weigh_mentions(document, found, tasks - subjects)
     fragments = _fragments(seen, fewest) - tasks
     kept = sorted((k for k, n in seen.items() if n >= fewest and k not in fragments), key=lambda k: (-seen[k], k))
     kept = kept[:most]
@@ -209,6 +211,12 @@ def vocabulary(documents: Sequence[Document], *, fewest: int = 2, most: int = 60
     )
 
 
+def _weigh_mentions(document: Document, found: dict[Key, float], tasks: set[Key]) -> None:
+    """Where the tags name a task that tells something, other tasks that the text mentions count half."""
+    if any(key_of(task) not in GENERIC_TASKS for task in document.tasks):
+        found.update({key: weight / 2 for key, weight in found.items() if weight == _BODY_WEIGHT and key in tasks})
+
+
 def _fragments(seen: Counter[Key], fewest: int) -> set[Key]:
     """Phrases that stand mostly inside one and the same longer phrase."""
     found: set[Key] = set()
@@ -232,6 +240,7 @@ def of_groups(vocabulary: Vocabulary, labels: Labels, *, breadth: float = 0.75, 
     sizes = np.bincount(labels[labels >= 0], minlength=groups)
     total = np.bincount(vocabulary.columns, weights=vocabulary.weights, minlength=width)
     favour = _favour(vocabulary)
+    counts = np.where(vocabulary.weights < _BODY_WEIGHT, 0.5, 1.0)
     of_entry = labels[vocabulary.rows]
     order = np.argsort(of_entry, kind="stable")
     bounds = np.searchsorted(of_entry[order], np.arange(groups + 1))
@@ -240,6 +249,7 @@ def of_groups(vocabulary: Vocabulary, labels: Labels, *, breadth: float = 0.75, 
         entries = order[bounds[group] : bounds[group + 1]]
         inside = np.bincount(vocabulary.columns[entries], weights=vocabulary.weights[entries], minlength=width)
         documents = np.bincount(vocabulary.columns[entries], minlength=width)
+        covered = np.bincount(vocabulary.columns[entries], weights=counts[entries], minlength=width)
         size = int(sizes[group])
         chosen = np.flatnonzero(documents >= (1 if size < 3 else max(2, round(0.04 * size))))
         p_in = inside[chosen] / size
@@ -252,7 +262,7 @@ def of_groups(vocabulary: Vocabulary, labels: Labels, *, breadth: float = 0.75, 
             Phrase(
                 text=vocabulary.texts[chosen[i]],
                 score=float(score[i]),
-                coverage=float(documents[chosen[i]] / size),
+                coverage=float(covered[chosen[i]] / size),
                 lift=float(lift[i]),
                 key=vocabulary.keys[chosen[i]],
                 column=int(chosen[i]),

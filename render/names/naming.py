@@ -117,7 +117,9 @@ def _set_apart(
     for phrase in phrases:
         ratio = phrase.coverage / max(vocabulary.coverage(phrase.column, around), 0.01)
         factor = min(1.25, 0.5 * float(np.log2(1.0 + ratio)))
-        if same(phrase.key, whole.key):
+        if phrase.key == WIDEST:
+            factor = 0.0
+        elif same(phrase.key, whole.key):
             # The whole is called after this part of it: better the same name again than a wrong one.
             factor = 0.4 if ratio >= _HEART else 0.1
         elif "&" not in whole.text and set(phrase.key) < set(whole.key):
@@ -125,8 +127,6 @@ def _set_apart(
             factor = 0.1
         elif (phrase.is_subject or phrase.key in GENERIC_TASKS) and ratio < _COMMONER:
             factor = 0.1
-        elif phrase.key == WIDEST:
-            factor = 0.0
         found.append(replace(phrase, score=phrase.score * factor))
     return sorted(found, key=lambda p: (-p.score, p.key))
 

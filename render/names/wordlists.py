@@ -210,7 +210,7 @@ TASK_NAMES = {
     ("dialogue", "generation"): "Dialogue",
     ("video", "text", "to", "text"): "Video Understanding",
     ("audio", "text", "to", "text"): "Audio Understanding",
-    ("table", "to", "text"): "Data-to-Text Generation",
+    ("data", "to", "text"): "Data-to-Text Generation",
     ("image", "to", "image"): "Image Editing",
     ("tabular", "classification"): "Tabular Data",
     ("tabular", "regression"): "Tabular Data",

@@ -20,6 +20,8 @@ _RAW_CHARS = 8 * EXCERPT_CHARS
 
 _NO_SUBJECT = frozenset({None, "other", "multi-domain"})
 _NO_LABEL = frozenset({"", "Unknown", "Other", "None"})
+# One task by many names, after the shape of its input: "rdf to text", "table to text", "amr to text generation".
+_DATA_TO_TEXT = re.compile(r"(?:data|table|tabular|rdf|graph|amr|triples?|meaning repr\w+) to text(?: generation)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,8 @@ def tasks_of(facts: dict[str, Any]) -> tuple[str, ...]:
             if not isinstance(value, str):
                 continue
             slug = value.strip().lower()
-            words = _spaced(slug.rpartition("-other-")[2])
+            words = _spaced(slug.rpartition("-other-")[2].removeprefix("other-"))
+            words = "data to text" if _DATA_TO_TEXT.fullmatch(words) else words
             if words and words not in ("other", "n/a", "null"):
                 found[words] = None
     return tuple(found)

@@ -89,6 +89,41 @@ def test_tasks_come_in_words_and_once() -> None:
     assert tasks_of({"task_categories": "not a list"}) == ()
 
 
+@pytest.mark.parametrize(
+    ("tag", "task"),
+    [
+        ("table-to-text", "data to text"),
+        ("rdf-to-text", "data to text"),
+        ("other-other-data-to-text-generation", "data to text"),
+        ("text2text-generation-other-meaning-representation-to-text", "data to text"),
+        ("image-to-text", "image to text"),
+        ("other-relation-extraction", "relation extraction"),
+    ],
+)
+def test_one_task_by_many_tags_is_one_task(tag: str, task: str) -> None:
+    assert tasks_of({"task_ids": [tag]}) == (task,)
+
+
+def test_tasks_that_a_card_only_mentions_count_less_than_those_of_its_tags() -> None:
+    papers = [
+        *(document(i, "Useful for semantic parsing.", tasks=("paraphrase generation",)) for i in range(4)),
+        *(document(i, "x", tasks=("semantic parsing",)) for i in range(4, 6)),
+        *(document(i, "x", tasks=("translation",)) for i in range(6, 16)),
+    ]
+    labels = np.array([0] * 4 + [1] * 2 + [2] * 10)
+    mentioned, tagged, _ = keyphrases.of_groups(keyphrases.vocabulary(papers), labels)
+    assert [p.coverage for p in mentioned if p.text == "semantic parsing"] == [0.5]
+    assert [p.coverage for p in tagged if p.text == "semantic parsing"] == [1.0]
+
+
+def test_a_part_of_texts_in_general_is_called_after_the_whole() -> None:
+    web = [replace(document(i, "x", tasks=("translation",)), subject="general web text") for i in range(6)]
+    rest = [document(i, "x", tasks=("translation",)) for i in range(6, 14)]
+    others = [document(i, "y", tasks=("question answering",)) for i in range(14, 28)]
+    layers = [np.array([0] * 14 + [1] * 14), np.array([0] * 6 + [1] * 8 + [2] * 14)]
+    assert "Web Text" not in name(layers, [*web, *rest, *others])[1]
+
+
 def name(layers: list[np.ndarray], papers: list[Document]) -> list[list[str]]:
     named = naming.name_layers(
         papers, keyphrases.vocabulary(papers), layers, clusters.parents(layers), lambda _d, g: g, {}
