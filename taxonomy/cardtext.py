@@ -63,6 +63,7 @@ _DROPPED_LINE = re.compile(
     r"|\[?(?:n/?a|todo|tbd|tba|none|not applicable|coming soon|to be (?:added|announced|filled)|unknown)\]?\.?\s*$"
     r"|\[?(?:optional|if applicable|provide |describe |add |state whether|list |introduce )[^\n]{0,30}"
     r"\b(?:dataset|here|data|curators|information)\b[^\n]{0,400}\]\s*$"
+    r"|this (?:data ?set|model) ?card aims to be a base template\b[^\n]*$"
     r"|[|:\-+=_*\s\u2014]+$"
     r"|\[[^\]\n]{0,40}\]: ?#"  # comments written as link definitions
     r"|(?:an? )?(?:example|sample|instance)s?\b[^\n.]{0,100}:\s*$"

@@ -49,10 +49,12 @@ _EXAMPLE = re.compile(r"\b(?:his|her|he|she|said|finished|won|died|born)\b|^[^,.
 _LEANING = re.compile(
     r"(?:however|these|they|for|in|to|as|when|if|each|all|its|it|there|but|also|thus)\b", re.IGNORECASE
 )
+#: Characters of a title in a summary.
+_MOST_OF_NAME = 100
 #: Sentences about getting, citing or licensing the data, or about the card, are no summaries of it.
 _NOT_ABOUT = re.compile(
     r"\b(?:download(?:s|ed|able|ing)?|licen[sc]e[ds]?|licensing|copyright(?:ed)?|(?<!-)cit(?:e|ation)s?|bibtex|readme|click|http"
-    r"|(?:data(?:set)?|model) cards?|this card|pip install|load_dataset|pull request|more information|dataset description|homepage|table of contents|huggingface|hugging face"
+    r"|(?:data(?:set)?|model) cards?|this card|raw template|pip install|load_dataset|pull request|more information|dataset description|homepage|table of contents|huggingface|hugging face"
     r"|to (?:load|use|access)|you can|can (?:also )?be used|looks? (?:as follows|like)|following fields|may be offensive"
     r"|examples? (?:of|from) (?:the|questions)|among all splits|data (?:fields|splits|files)|not split\w*|int32|int64"
     r"|under (?:the |an? )?(?:apache|mit|cc|creative|gpl|open)"
@@ -120,7 +122,7 @@ def best_line(text: str, title: str, tags: tuple[str, ...], weights: Mapping[str
     weights = weights or shipped_weights()
     chosen = [weights[name] for name in FEATURES]
     best = max(found, key=lambda c: sum(w * f for w, f in zip(chosen, c.features, strict=True)))
-    return _with_task(best.line, tags)
+    return _with_task(_printable(best.line), tags)
 
 
 def candidates(text: str, title: str) -> list[Candidate]:
@@ -251,11 +253,18 @@ def _with_task(line: str, tags: tuple[str, ...]) -> str:
     return longer if summary_problem(longer) is None else line
 
 
+def _printable(text: str) -> str:
+    """One line without control characters or marks that turn the direction of writing."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def _fallback(title: str, tags: tuple[str, ...]) -> str:
     """A line from what is known without the text."""
-    name = " ".join(re.sub(r"[-_/]+", " ", title).split())
+    # Titles and tags are a card's own: what is no word of them stays out.
+    name = _printable(re.sub(r"<[^<>]*>|[-_/<>|]+", " ", title))[:_MOST_OF_NAME].strip(" .")
     given = [tag.split(":", 1)[1] for tag in tags if tag.startswith("task_categories:")]
-    tasks = [_IN_WORDS.get(task, task.replace("-", " ")) for task in given if task != "other"]
+    given = [task for task in given if task != "other" and re.fullmatch(r"[a-z0-9][a-z0-9-]{2,40}", task)]
+    tasks = [_IN_WORDS.get(task, task.replace("-", " ")) for task in given]
     modality = next((tag.split(":", 1)[1] for tag in tags if tag.startswith("modality:")), "")
     kind = f"{modality.capitalize()} data" if modality else "Data"
     purpose = f" for {' and '.join(tasks[:2])}" if tasks else ""

@@ -123,6 +123,30 @@ card_texts = st.lists(
 ).map(" ".join)  # fmt: skip
 
 
+TEMPLATE = (
+    "This dataset card aims to be a base template for new datasets."
+    " It has been generated using [this raw template](https://example.org/template.md?plain=1)."
+)
+
+
+@pytest.mark.parametrize(
+    ("card", "line"),
+    [
+        (CardInput(TEMPLATE, "owl-pics"), "Data published as owl pics."),
+        (CardInput(f"{TEMPLATE}\n\n4,000 photos of owls in Peru.", "owls"), "4,000 photos of owls in Peru."),
+        (CardInput("", "<b>owl</b>\x00pics\u202e", ("task_categories:<i>x</i>",)), "Data published as owl pics."),
+        (CardInput("", "../../owls", ("task_categories:",)), "Data published as owls."),
+    ],
+)
+def test_neither_the_template_nor_markup_gets_into_a_line(card: CardInput, line: str) -> None:
+    assert summarize(card) == line
+
+
+def test_a_line_has_no_control_characters() -> None:
+    card = CardInput("4,000 photos\x07 of \u202eowls in the mountains of Peru.", "owls")
+    assert summarize(card) == "4,000 photos of owls in the mountains of Peru."
+
+
 @given(card_texts, st.text(max_size=30), st.lists(st.text(max_size=20), max_size=3))
 def test_any_card_gets_valid_values_and_a_line(text: str, title: str, tags: list[str]) -> None:
     check(CardInput(text, title, tuple(tags)), TAXONOMY)
