@@ -13,7 +13,8 @@ from engine.events import Bus
 from engine.pipeline.sync import Plan, Sync
 from engine.providers.anthropic import EXTRACTION_MODEL, AnthropicCompleter
 from engine.providers.cohere import CohereEmbedder
-from engine.sources.hub import HubCards, HubListing
+from engine.sources.hub import HubListing
+from engine.sources.hub_cards import HubCards
 from engine.store.connection import open_passes, prepare
 from engine.store.runs import Ids, put_in_force, start_run
 from taxonomy.model import Field, Slug, Taxonomy, load

@@ -130,7 +130,8 @@ async def source(
     """
     endpoint = secrets.endpoints.hub
     if settings.source == "hub":
-        from engine.sources.hub import HubCards, HubListing
+        from engine.sources.hub import HubListing
+        from engine.sources.hub_cards import HubCards
 
         cards = HubCards(endpoint, secrets.hub, connections=WORKERS, timeout=settings.timeout)
         try:

@@ -85,12 +85,12 @@ def override(
     elif export_to is not None:
         with reading(db) as conn:
             count = write_file(export_to, _rows(conn))
-        output.say(f"{count:,} corrections written to {'stdout' if export_to == '-' else export_to}.")
+        output.say(f"{_corrections(count)} written to {'stdout' if export_to == '-' else export_to}.")
     elif import_from is not None:
         with correcting(db) as conn:
             corrections = read_file(import_from, conn, taxonomy_in_force(conn))
             put_corrections(conn, corrections)
-        output.say(f"{len(corrections):,} corrections taken from {import_from}. {_AGAIN}")
+        output.say(f"{_corrections(len(corrections))} taken from {import_from}. {_AGAIN}")
     elif clear:
         _clear(output, db, dataset_id or "", field)
     else:
@@ -163,6 +163,10 @@ def _rows(conn: sqlite3.Connection, dataset_id: int | None = None) -> list[tuple
     return [
         (repo_id, c.field, c.value, c.note, c.author, c.created_at) for repo_id, c in read_corrections(conn, dataset_id)
     ]
+
+
+def _corrections(count: int) -> str:
+    return "1 correction" if count == 1 else f"{count:,} corrections"
 
 
 def _list(output: Output, db: str | None, wanted_id: str | None) -> None:

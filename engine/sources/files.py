@@ -15,7 +15,7 @@ import anyio.to_thread
 from engine.errors import SourceError
 from engine.sources.base import Entry, Unreadable
 from engine.sources.card import METADATA_KEYS
-from engine.sources.hub import dataset_url
+from engine.sources.hub_address import dataset_url
 from engine.sources.rows import Row, rows_of
 from engine.store.clock import iso_utc
 

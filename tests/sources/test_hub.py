@@ -18,7 +18,9 @@ from engine.errors import HfmapError, KeyRefusedError, SourceError, TransientErr
 from engine.events import Bus, CallRetried, Event
 from engine.retry_after import retry_after
 from engine.sources.base import MAX_CARD_BYTES, Entry
-from engine.sources.hub import HubCards, HubListing, dataset_url
+from engine.sources.hub import HubListing
+from engine.sources.hub_address import dataset_url
+from engine.sources.hub_cards import HubCards
 from engine.sources.session import MOST_BYTES
 from tests.services import DatasetState, FaultKind, Services, generated_cards
 
