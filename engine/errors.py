@@ -81,17 +81,19 @@ class TransientError(ProviderError):
     """A failure that trying again may mend.
 
     `retry_after` is the service's own wish in seconds, if it named one; `limited` tells a rate limit
-    (429, 529) from a fault; `closed`, that no other call will be let through before that time either.
+    (429, 529) from a fault; `closed`, that no other call will be let through before that time either;
+    `unreached`, that there was no connection, so that the fault is no single question's.
     """
 
     def __init__(
         self, message: str, *, hint: str | None = None, retry_after: float | None = None, limited: bool = False,
-        closed: bool = False,
+        closed: bool = False, unreached: bool = False,
     ) -> None:  # fmt: skip
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
         self.limited = limited
         self.closed = closed
+        self.unreached = unreached
 
 
 class KeyRefusedError(ProviderError):

@@ -112,6 +112,11 @@ class Breaker:
             if self._rejected_in_a_row >= BREAKER_FAILURES:
                 self._down(f"{self._name} refuses every request, the last one because {error}.")
 
+    def unreached(self, error: TransientError) -> None:
+        """Take for down what one call has found no way to in all its tries, and no other call in the meantime."""
+        if self.fatal is None and self._in_a_row >= ATTEMPTS:
+            self._down(f"{self._name} is down: {error}.")
+
     def _limited(self, now: float, error: TransientError) -> None:
         if not self._limited_in_a_row:
             self._limited_since = now
@@ -181,6 +186,8 @@ class Caller:
                         faults += not error.limited
                         raise
         except ProviderError as error:
+            if isinstance(error, TransientError) and error.unreached:
+                self.breaker.unreached(error)
             fatal = self.breaker.fatal
             if isinstance(error, TransientError) and fatal is not None:
                 # It did not fail by itself: it is left for the next run like those that were never made.

@@ -121,7 +121,7 @@ class AnthropicCompleter:
         except library.APIConnectionError as error:
             cause = error.__cause__ or error
             if isinstance(cause, (transport.ConnectError, transport.ConnectTimeout)):
-                raise TransientError(f"Anthropic cannot be reached: {short(cause)}") from error
+                raise TransientError(f"Anthropic cannot be reached: {short(cause)}", unreached=True) from error
             raise UnansweredError(f"Anthropic did not answer: {short(cause)}") from error
         except (library.APIResponseValidationError, ValueError, RecursionError) as error:
             raise UnansweredError(f"Anthropic's answer is not JSON: {short(error)}") from error

@@ -90,7 +90,7 @@ class CohereEmbedder:
         except errors.ApiError as error:
             raise _status_error(error, self._key) from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise TransientError(f"Cohere cannot be reached: {short(error)}") from error
+            raise TransientError(f"Cohere cannot be reached: {short(error)}", unreached=True) from error
         except (httpx.HTTPError, ValueError, RecursionError) as error:
             raise UnansweredError(f"Cohere did not answer: {short(error)}") from error
         finally:

@@ -43,6 +43,7 @@ class OpenAIServer:
                 hint="pip install 'hfmap[openai]' (with uv: uv tool install 'hfmap[openai]').",
             ) from error
         self._openai = openai
+        self._unsent = (httpx2.ConnectError, httpx2.ConnectTimeout)
         self._url = url
         self._model = model
         self._key = key or ""
@@ -75,7 +76,10 @@ class OpenAIServer:
             raise self._status_error(error) from error
         except errors.APIConnectionError as error:
             cause = error.__cause__ or error
-            raise TransientError(f"The server at {self._url} did not answer: {short(cause)}") from error
+            unreached = isinstance(cause, self._unsent)
+            raise TransientError(
+                f"The server at {self._url} did not answer: {short(cause)}", unreached=unreached
+            ) from error
         except (errors.APIResponseValidationError, ValueError, RecursionError) as error:
             raise TransientError(f"The answer of {self._url} is not JSON: {short(error)}") from error
         except errors.OpenAIError as error:

@@ -79,6 +79,21 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("no_pauses")
+async def test_a_call_that_reaches_nobody_in_all_its_tries_tells_of_a_service_that_is_down() -> None:
+    def nobody() -> TransientError:
+        return TransientError("no route", retry_after=0.001, unreached=True)
+
+    caller = caller_for(places=1)
+    with pytest.raises(ServiceDownError, match="Service is down: no route"):
+        await caller.call("embed", Script(*(nobody() for _ in range(ATTEMPTS))))
+    # Where others were answered meanwhile, it is this call's own misfortune.
+    caller = caller_for()
+    ask = Script(*(nobody() for _ in range(ATTEMPTS - 1)))
+    assert await caller.call("embed", ask) == ("yes", ATTEMPTS)
+    assert caller.breaker.fatal is None
+
+
+@pytest.mark.usefixtures("no_pauses")
 @pytest.mark.parametrize(("places", "most"), [(1, ATTEMPTS + 1), (12, 2 * 12 - 1 + len(PAUSES))])
 async def test_a_service_that_is_down_is_left_alone(places: int, most: int) -> None:
     caller, asked, outcomes = caller_for(places=places), 0, []
