@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from unicodedata import category
 
 from taxonomy.rewriting import rewritten
 from taxonomy.scoring import lexicon
@@ -49,6 +50,7 @@ _EXAMPLE = re.compile(r"\b(?:his|her|he|she|said|finished|won|died|born)\b|^[^,.
 _LEANING = re.compile(
     r"(?:however|these|they|for|in|to|as|when|if|each|all|its|it|there|but|also|thus)\b", re.IGNORECASE
 )
+_JOINERS = "\u200c\u200d"
 #: Characters of a title in a summary.
 _MOST_OF_NAME = 100
 #: Sentences about getting, citing or licensing the data, or about the card, are no summaries of it.
@@ -122,12 +124,14 @@ def best_line(text: str, title: str, tags: tuple[str, ...], weights: Mapping[str
     weights = weights or shipped_weights()
     chosen = [weights[name] for name in FEATURES]
     best = max(found, key=lambda c: sum(w * f for w, f in zip(chosen, c.features, strict=True)))
-    return _with_task(_printable(best.line), tags)
+    return _with_task(best.line, tags)
 
 
 def candidates(text: str, title: str) -> list[Candidate]:
     """The lines that a stripped card offers, in its order."""
-    taken = [(i, s) for i, s in enumerate(_sentences(text[:_CHARS])[:_CANDIDATES]) if not _NOT_ABOUT.search(s)]
+    title = _printable(title)
+    first = [_printable(sentence) for sentence in _sentences(text[:_CHARS])[:_CANDIDATES]]
+    taken = [(i, s) for i, s in enumerate(first) if not _NOT_ABOUT.search(s)]
     shared = Counter(word for _, sentence in taken for word in set(_content(sentence)))
     name = set(_content(title))
     found = []
@@ -254,8 +258,12 @@ def _with_task(line: str, tags: tuple[str, ...]) -> str:
 
 
 def _printable(text: str) -> str:
-    """One line without control characters or marks that turn the direction of writing."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """One line without control characters or marks that turn the direction of writing.
+
+    Joiners stay: Persian and the scripts of India need them.
+    """
+    kept = (c if c.isprintable() or c in _JOINERS else "" if category(c) == "Cf" else " " for c in text)
+    return " ".join("".join(kept).split())
 
 
 def _fallback(title: str, tags: tuple[str, ...]) -> str:

@@ -24,9 +24,10 @@ def draw(settings: Settings, given: list[Card]) -> list[PassFinished]:
         put(conn, given)
     events: list[PassFinished] = []
     bus = Bus(lambda event: events.append(event) if isinstance(event, PassFinished) else None)
-    page, usd = run_passes(settings, Secrets(), 1, bus, 0.0)
-    assert usd == 0.0
-    assert page.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+    drawn = run_passes(settings, Secrets(), 1, bus, 0.0)
+    assert (drawn.usd, drawn.unanswered, drawn.error) == (0.0, 0, None)
+    assert drawn.page is not None
+    assert drawn.page.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
     # And again, with nothing changed.
     run_passes(settings, Secrets(), 1, bus, 0.0)
     assert [event.skipped for event in events] == [False] * 3 + [True] * 3

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taxonomy.buckets import display, role
@@ -147,6 +147,11 @@ def test_a_line_has_no_control_characters() -> None:
     assert summarize(card) == "4,000 photos of owls in the mountains of Peru."
 
 
+def test_joiners_within_words_stay_in_a_line() -> None:
+    text = "The corpus holds 5,000 questions in Persian such as \u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645 with their answers."
+    assert "\u06cc\u200c\u062e" in summarize(CardInput(text, "Persian questions"))
+
+
 @given(card_texts, st.text(max_size=30), st.lists(st.text(max_size=20), max_size=3))
 def test_any_card_gets_valid_values_and_a_line(text: str, title: str, tags: list[str]) -> None:
     check(CardInput(text, title, tuple(tags)), TAXONOMY)
@@ -185,6 +190,7 @@ def test_a_users_taxonomy_is_filled_from_its_descriptions(other: Taxonomy) -> No
     assert extract(CardInput("", ""), other)["animal"].value == "not_stated"
 
 
+@example(text="This dataset contains " * 10 + "0 0\x08")
 @given(text=card_texts)
 def test_any_card_gets_valid_values_under_any_taxonomy(other: Taxonomy, text: str) -> None:
     check(CardInput(text, "owl"), other)
