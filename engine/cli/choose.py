@@ -13,6 +13,7 @@ from engine.events import Bus
 from engine.pipeline.cards import WORKERS
 from engine.pipeline.sync import MODEL_CALLS
 from engine.providers.base import Completer, Embedder
+from engine.providers.http import imported
 from engine.sources.base import CardFetcher, Source
 
 
@@ -22,6 +23,11 @@ class Providers:
 
     embedder: Embedder
     completer: Completer | None
+
+    async def load(self) -> None:
+        """Import now what would be imported by the first calls."""
+        completing = () if self.completer is None else self.completer.libraries
+        await imported(*self.embedder.libraries, *completing)
 
 
 @asynccontextmanager

@@ -159,6 +159,9 @@ async def _sync(settings: Settings, secrets: Secrets, run_id: int, taxonomy: Tax
             ids = Ids.after(conn)
             if settings.retry_failed:
                 retry_failed(conn)
+        if not ids.result:
+            # Nothing is enriched yet: every service will be asked, and none is to wait for its library then.
+            await kit.load()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_obey_signals, sync, bus)
             result = await sync.run(ids, spec_ids)

@@ -43,6 +43,7 @@ class AnthropicCompleter:
     provider = "anthropic"
     paid = True
     remote = True
+    libraries: tuple[str, ...] = ("anthropic", "httpx2")
 
     def __init__(
         self, api_key: str, *, base_url: str, model: str, connections: int, timeout: float | None = None
@@ -111,7 +112,7 @@ class AnthropicCompleter:
         Raises:
             ProviderError: in place of the library's exceptions.
         """
-        library, transport = await imported("anthropic", "httpx2")
+        library, transport = await imported(*self.libraries)
         self._connect()  # before the clock runs
         try:
             async with within(seconds, "Anthropic"):

@@ -38,6 +38,8 @@ class Embedder(Protocol):
     """Whether calls cost money, by the table of prices."""
     remote: bool
     """Whether calls go to a service: limited, retried, and entered in the ledger."""
+    libraries: tuple[str, ...]
+    """Modules that the first call imports, which takes up to a second."""
 
     @property
     def parameters(self) -> Mapping[str, Any]:
@@ -93,6 +95,7 @@ class Completer(Protocol):
     model: str
     paid: bool
     remote: bool
+    libraries: tuple[str, ...]
     headroom: int
     """Tokens that the model may think before it answers, on top of a prompt's max_tokens."""
 

@@ -39,6 +39,7 @@ class CohereEmbedder:
     batch_size = BATCH_SIZE
     paid = True
     remote = True
+    libraries: tuple[str, ...] = ("cohere.client_v2", "cohere.core.api_error")
 
     def __init__(self, api_key: str, *, base_url: str, timeout: float | None = None) -> None:
         self._key = api_key
@@ -73,7 +74,7 @@ class CohereEmbedder:
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """Embed up to 96 texts; see `Embedder`."""
-        _, errors = await imported("cohere.client_v2", "cohere.core.api_error")
+        _, errors = await imported(*self.libraries)
         client = self._client  # made before the clock runs
         taken: list[Any] = []
         reset = _taken.set(taken)

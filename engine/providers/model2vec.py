@@ -36,6 +36,7 @@ class Model2VecEmbedder:
     batch_size = BATCH_SIZE
     paid = False
     remote = False
+    libraries: tuple[str, ...] = ()
 
     def __init__(self, repo: str) -> None:
         if importlib.util.find_spec("model2vec") is None:

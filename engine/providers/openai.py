@@ -43,6 +43,7 @@ class OpenAICompleter:
     provider = "openai"
     paid = False
     remote = True
+    libraries: tuple[str, ...] = ()
     headroom = THINKING_TOKENS
 
     def __init__(
@@ -137,6 +138,7 @@ class OpenAIEmbedder:
     batch_size = BATCH_SIZE
     paid = False
     remote = True
+    libraries: tuple[str, ...] = ()
 
     def __init__(
         self, url: str, key: str | None, *, model: str, connections: int, timeout: float | None = None

@@ -105,6 +105,7 @@ class StaticEmbedder:
     batch_size = 96
     paid = False
     remote = False
+    libraries: tuple[str, ...] = ()
 
     def __init__(self, folder: Path = TABLE) -> None:
         self._folder = folder
