@@ -20,6 +20,7 @@ from typing import Any
 import httpx2
 
 from engine.errors import SourceError
+from engine.sources.hub_address import reason
 from engine.sources.patience import hub_wish
 
 RETRIES = 5
@@ -85,7 +86,7 @@ class _Client(httpx2.Client):
         try:
             response = self._in_time(*args, **{**kwargs, "timeout": self.timeout})
         except (httpx2.TransportError, httpx2.DecodingError) as error:
-            why = " ".join(str(error).split())[:200] or type(error).__name__
+            why = reason(error)
             self._patience.failed(address, why)
             if isinstance(error, httpx2.DecodingError):
                 raise httpx2.RemoteProtocolError(why) from error  # which the library tries again after
