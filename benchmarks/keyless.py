@@ -26,12 +26,12 @@ import make_models  # noqa: E402
 from keyless_summaries import fit_summary_weights  # noqa: E402
 
 from engine.providers.static import StaticEmbedder  # noqa: E402
-from taxonomy import linear, rules  # noqa: E402
+from taxonomy.answers.summaries import summary_problem  # noqa: E402
 from taxonomy.cardtext import strip  # noqa: E402
-from taxonomy.extractive import best_line  # noqa: E402
+from taxonomy.keyless import linear, rules  # noqa: E402
+from taxonomy.keyless.summary import best_line  # noqa: E402
 from taxonomy.model import ABSTENTIONS, Value  # noqa: E402
 from taxonomy.model import load as load_taxonomy  # noqa: E402
-from taxonomy.summaries import summary_problem  # noqa: E402
 from taxonomy.values import FieldValue  # noqa: E402
 
 GOALS = {

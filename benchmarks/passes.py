@@ -189,10 +189,8 @@ class HashingEncoder:
 
 def ours(path: Path, clock: Clock) -> dict[str, Any]:
     """The passes of hfmap."""
-    from render import layout, topics
-    from render.names import model_naming
-    from render.placing import projection, quality
-    from render.trees import clusters
+    from render.layout import layout, projection, quality
+    from render.topics import clusters, model_naming, topics
 
     clock.wrap(layout, "knn", "  neighbours")
     clock.wrap(projection, "project", "  umap")
@@ -208,7 +206,7 @@ def ours(path: Path, clock: Clock) -> dict[str, Any]:
             conn, run_id=1, layout_id=made.layout_id, namer=namer, emit=lambda _: None, text_encoder=HashingEncoder()
         )
     with clock.step("page"):
-        from render import page
+        from render.page import page
 
         page.ensure(conn, run_id=1, out=path.parent / "site", emit=lambda _: None)
     stored = layout.newest(conn)
@@ -228,8 +226,8 @@ def plain(path: Path, clock: Clock) -> dict[str, Any]:
     import warnings
 
     warnings.simplefilter("ignore")
-    from render.placing import points
-    from render.trees import topic_documents
+    from render.layout import points
+    from render.topics import documents
 
     conn = sqlite3.connect(path)
     found = points.read_points(conn)
@@ -244,7 +242,7 @@ def plain(path: Path, clock: Clock) -> dict[str, Any]:
         "SELECT dataset_id, repo_id, name, coalesce(pretty_name, ''), language, modality, size_category, metadata,"
         " (SELECT text FROM card c WHERE c.dataset_id = d.dataset_id) FROM dataset d ORDER BY repo_id"
     )
-    texts = [topic_documents.document(row).text for row in rows]
+    texts = [documents.document(row).text for row in rows]
     namer = InstantNamer()
     with clock.step("topics"):
         model = _plain_topics(texts, vectors, plane, namer)

@@ -1,7 +1,7 @@
 """The browser libraries that the page carries: deck.gl, Apache Arrow and the typeface.
 
 They are not in the repository. `tools/hatch_build.py` fetches them while the package is built and lays them,
-with a manifest, into `assets/vendor/`. This module says whether they are there and unharmed, and hands them
+with a manifest, into `page/assets/vendor/`. This module says whether they are there and unharmed, and hands them
 to DataMapPlot in the form that its offline mode reads. It imports nothing beyond the standard library: the
 build hook loads it by its path.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent / "assets" / "vendor"
+FOLDER = Path(__file__).parent / "page" / "assets" / "vendor"
 FORMAT = 1
 """Of the manifest and the files it lists. Raised whenever the build hook writes them differently."""
 

@@ -104,7 +104,7 @@ def _free(field: Field, text: str) -> str:
 
 def _spelled(field: Field, text: str) -> str | None:
     """The slug that differs from the text in case and punctuation alone."""
-    from taxonomy.normalize import squash
+    from taxonomy.answers.normalize import squash
 
     return {squash(slug): slug for slug in field.names}.get(squash(text))
 
@@ -112,7 +112,7 @@ def _spelled(field: Field, text: str) -> str | None:
 def _near(field: Field, text: str) -> list[str]:
     from rapidfuzz import fuzz, process
 
-    from taxonomy.normalize import squash
+    from taxonomy.answers.normalize import squash
 
     known = {slug: squash(slug) for slug in field.names}
     found = process.extract(squash(text), known, scorer=fuzz.WRatio, limit=3, score_cutoff=70)

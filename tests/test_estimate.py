@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from render import topics
+from render.topics import topics
 from taxonomy import prompt
 from taxonomy.model import load
 from tests.conftest import Run, clean_environment, hfmap_command

@@ -36,7 +36,7 @@ def test_the_wheel_holds_what_the_program_reads(wheel: zipfile.ZipFile) -> None:
         "engine/providers/static_table/table.npz",
         "taxonomy/taxonomy.json",
         "taxonomy/examples.json",
-        "render/assets/vendor/manifest.json",
+        "render/page/assets/vendor/manifest.json",
         "engine/py.typed",
         "taxonomy/py.typed",
         "render/py.typed",

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from engine.events import Bus
+from engine.hub.cards import HubCards
+from engine.hub.listing import HubListing
 from engine.pipeline.sync import Plan, Sync
 from engine.providers.anthropic import EXTRACTION_MODEL, AnthropicCompleter
 from engine.providers.cohere import CohereEmbedder
-from engine.sources.hub import HubListing
-from engine.sources.hub_cards import HubCards
 from engine.store.connection import open_passes, prepare
 from engine.store.runs import Ids, put_in_force, start_run
 from taxonomy.model import Field, Slug, Taxonomy, load

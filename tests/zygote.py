@@ -138,10 +138,6 @@ def _serve() -> None:
     import cohere
     import huggingface_hub
 
-    import engine.cli.run
-    import engine.cli.sync
-    import engine.pipeline.sync  # noqa: F401
-
     anthropic.AsyncAnthropic, cohere.AsyncClientV2, huggingface_hub.HfApi  # noqa: B018 - imported when first used
     for line in sys.stdin:
         question = json.loads(line)

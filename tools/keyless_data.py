@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from engine.sources.card import parse_card
-from taxonomy.rules import CardInput
+from taxonomy.card import parse_card
+from taxonomy.keyless.rules import CardInput
 
 SEED = 20261120
 """Of every fold and shuffle."""

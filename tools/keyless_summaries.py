@@ -9,7 +9,7 @@ import numpy as np
 from keyless_scores import rouge_l
 
 from taxonomy.cardtext import strip
-from taxonomy.extractive import FEATURES, candidates
+from taxonomy.keyless.summary import FEATURES, candidates
 
 RIDGE = 10.0
 

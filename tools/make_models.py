@@ -1,7 +1,7 @@
 """Make the small models: `python tools/make_models.py --corpus FOLDER`, from the repository's root.
 
-They are the linear model of the fields (taxonomy/linear.npz) and the weights by which a card's sentences are chosen as
-its summary (taxonomy/summary.json).
+They are the linear model of the fields (taxonomy/keyless/linear.npz) and the weights by which a card's sentences are chosen as
+its summary (taxonomy/keyless/summary.json).
 
 Needs nothing besides hfmap's own dependencies and takes about a minute. Everything is fitted on the reference labels
 of the corpus: the summaries of its rows and the texts of its labelled cards. `benchmarks/keyless.py` measures by
@@ -24,11 +24,11 @@ import numpy as np
 from keyless_summaries import fit_summary_weights
 from threadpoolctl import threadpool_limits
 
-from taxonomy import extractive, linear, scoring
 from taxonomy.cardtext import strip
-from taxonomy.linear import Document, LinearModel, document
+from taxonomy.keyless import lexicon, linear, summary
+from taxonomy.keyless.linear import Document, LinearModel, document
+from taxonomy.keyless.rules import CardInput
 from taxonomy.model import load as load_taxonomy
-from taxonomy.rules import CardInput
 
 CARD_WEIGHT = 4.0
 """How many summaries a labelled card counts for: there are few, and they are what the model is for."""
@@ -100,7 +100,7 @@ def of_summary(card: data.Card) -> Example:
 
 def seen(title: str, tags: tuple[str, ...], text: str) -> Document:
     """What the model sees of a stripped text."""
-    return document(title, tags, text, scoring.score(load_taxonomy(), title, tags, text))
+    return document(title, tags, text, lexicon.score(load_taxonomy(), title, tags, text))
 
 
 def train(examples: Sequence[Example]) -> LinearModel:
@@ -188,7 +188,7 @@ def made(rows: Sequence[data.Row], cards: Sequence[data.Card]) -> dict[str, byte
     weights = json.dumps(fit_summary_weights(cards), indent=2) + "\n"
     return {
         linear.WEIGHTS.name: packed(train(everything(rows, cards))),
-        extractive.WEIGHTS.name: weights.encode(),
+        summary.WEIGHTS.name: weights.encode(),
     }
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-from engine.cli.output import Output, quiet_pipe, silence_stdout
+from engine.cli._output import Output, quiet_pipe, silence_stdout
 
 # Where each command lives. The order is that of --help.
 COMMANDS = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-from engine.cli.text import plain, size
+from engine.cli._text import plain, size
 from engine.config import Secrets, Settings, split_provider
 from engine.errors import HfmapError
 from engine.store.connection import open_readonly

@@ -11,9 +11,9 @@ from typing import Any
 import click
 
 from engine.cli import checkups
+from engine.cli._options import db_option, json_option
+from engine.cli._output import Output
 from engine.cli.checkups import Check
-from engine.cli.options import db_option, json_option
-from engine.cli.output import Output
 from engine.config import SETTING_NAMES, Secrets, Settings, load_secrets, load_settings, unknown_variables
 from engine.errors import EXIT_DONE, EXIT_FAILED, HfmapError
 

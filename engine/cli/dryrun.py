@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
 from dataclasses import asdict
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
-from engine.cli.choose import naming_model, providers, source
-from engine.cli.output import Output
-from engine.cli.text import dollars, plain
+from engine.cli._output import Output
+from engine.cli._text import dollars, plain
 from engine.config import Secrets, Settings
 from engine.errors import StoreError
 from engine.events import Bus
-from engine.store.connection import open_readonly
-from engine.store.views import usable_taxonomy
+from engine.run import foresee
 
 if TYPE_CHECKING:
     from engine.pipeline.estimate import Estimate
@@ -28,15 +20,6 @@ ASK_ABOVE = 1.0
 
 PAID = frozenset({"cohere", "anthropic"})
 """Providers, as settings name them, that cost money."""
-
-# What has changed since topics were clustered, and how many have names from key phrases that no model was asked to
-# better.
-_TREE = """SELECT changed, iif(parameters ->> '$.asked', 0, (SELECT count(*) FROM topic t
-    WHERE t.tree_id = topic_tree.tree_id AND t.named_by = 'key-phrases'))
-FROM topic_tree ORDER BY tree_id DESC LIMIT 1"""
-
-FEWEST_POINTS = 40
-"""Below this many datasets there is one topic, and it is not named by a model."""
 
 
 def run_dry(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> int:  # noqa: ARG001
@@ -79,74 +62,6 @@ def confirm_cost(settings: Settings, secrets: Secrets, output: Output) -> bool:
         f"This run may cost up to {sum_} (list prices of {found.prices_as_of}). It may be less: cards that turn out "
         "unchanged or too short cost nothing. Go on?"
     )
-
-
-def foresee(settings: Settings, secrets: Secrets) -> Estimate:
-    """Estimate a sync with these settings. Lists the source; asks no paid service; writes nothing."""
-    return anyio.run(_foresee, settings, secrets)
-
-
-async def _foresee(settings: Settings, secrets: Secrets) -> Estimate:
-    from engine.pipeline.estimate import Scope, estimate
-    from engine.pipeline.sync import Plan, Sync
-
-    async with source(settings, secrets) as (where, fetcher), providers(settings, secrets) as kit:
-        taxonomy = usable_taxonomy(settings.taxonomy)
-        plan = Plan(
-            db=settings.db,
-            run_id=0,
-            source=where,
-            fetcher=fetcher,
-            target=settings.target,
-            overshoot=settings.overshoot,
-            refresh=settings.refresh,
-            embedder=kit.embedder,
-            completer=kit.completer,
-            taxonomy=taxonomy,
-            budget=None,
-        )
-        namer = None if settings.no_map else naming_model(settings, secrets)
-        scope = Scope(
-            db=settings.db,
-            source=where,
-            target=settings.target,
-            limit=max(settings.target, settings.overshoot),
-            refresh=settings.refresh,
-            retry_failed=settings.retry_failed,
-            embedder=kit.embedder,
-            completer=kit.completer,
-            taxonomy=taxonomy,
-            specs=Sync(plan, Bus()).specs(),
-            batch=settings.batch,
-            namer=namer,
-            naming_calls=None if namer is None else naming_calls(settings),
-        )
-        return await estimate(scope)
-
-
-def naming_calls(settings: Settings) -> Callable[[int, int], int]:
-    """Return what counts the calls that will name topics, from the points on the map and how many of them change.
-
-    If nothing changes the topics pass itself knows. If little changes, topics are carried over; else the map may be
-    clustered anew, and then at most all topics are named.
-    """
-    return partial(_naming_calls, settings.db, settings.max_topics, settings.relayout is True)
-
-
-def _naming_calls(db: Path, most: int, anew: bool, points: int, changed: int) -> int:
-    from render.topics import expected, planned_calls
-    from render.trees.lineage import CARRY_SHARE
-
-    if points < FEWEST_POINTS:
-        return 0
-    if db.exists() and not anew:
-        with closing(open_readonly(db)) as conn:
-            if changed == 0:
-                return planned_calls(conn, max_topics=most)
-            row = conn.execute(_TREE).fetchone()
-        if row is not None and row[0] + changed <= CARRY_SHARE * points:
-            return min(most, int(row[1]))
-    return expected(points, most)
 
 
 def as_json(found: Estimate) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.cli.options import db_option, json_option, reading
-from engine.cli.output import Output
-from engine.cli.reporting import deliver, html_option
+from engine.cli._options import db_option, json_option, reading
+from engine.cli._output import Output
+from engine.cli._reports import deliver, html_option
 from engine.errors import HfmapError, UsageError
 
 if TYPE_CHECKING:
     import sqlite3
 
-    from render.reports.reference import Reference
+    from engine.reports.reference import Reference
 
 
 @click.command("eval")
@@ -41,10 +41,10 @@ def eval_(reference: Path | None, against: str | None, db: str | None, as_json: 
             "hfmap eval needs something to compare with.",
             hint="Give --reference FILE, or --against local, anthropic or a model.",
         )
+    from engine.reports import answers, evaluation, evaluation_report
+    from engine.reports.document import Report, Section
+    from engine.reports.reference import read_reference
     from engine.store.taxonomies import taxonomy_in_force
-    from render.reports import answers, evaluation, evaluation_report
-    from render.reports.document import Report, Section
-    from render.reports.reference import read_reference
 
     output = Output("json" if as_json else "human")
     facts: dict[str, Any] = {}
@@ -105,7 +105,7 @@ def _words(wanted: Reference, in_database: int, corrected: int) -> list[str]:
 
 
 def _nobody(conn: sqlite3.Connection, against: str) -> HfmapError:
-    from render.reports.answers import readers
+    from engine.reports.answers import readers
 
     known = ", ".join(f"{provider} ({model})" for provider, model in readers(conn)) or "nobody"
     return HfmapError(

@@ -10,14 +10,13 @@ from typing import Any
 
 import click
 
-from engine.cli.corrections_file import COLUMNS, read_correction, read_file, write_file
-from engine.cli.errors import missing_database
-from engine.cli.options import database_path, db_option, json_option, reading
-from engine.cli.output import Output
-from engine.cli.rows import write_rows
+from engine.cli._corrections import COLUMNS, read_correction, read_file, write_file
+from engine.cli._options import database_path, db_option, json_option, reading
+from engine.cli._output import Output
+from engine.cli._rows import write_rows
 from engine.cli.show import find
 from engine.errors import UsageError
-from engine.store.connection import open_passes, prepare
+from engine.store.connection import missing_database, open_passes, prepare
 from engine.store.lock import writing
 from engine.store.overrides import (
     SUMMARY,
@@ -129,7 +128,7 @@ def locate(conn: sqlite3.Connection, wanted: str) -> tuple[int, str]:
 def _set(
     output: Output, db: str | None, wanted_id: str, wanted: dict[str, str], note: str | None, author: str | None
 ) -> None:
-    from taxonomy.summaries import summary_problem
+    from taxonomy.answers.summaries import summary_problem
 
     with correcting(db) as conn:
         dataset_id, repo_id = locate(conn, wanted_id)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from engine.cli.options import json_option
-from engine.cli.output import Output
-from engine.cli.text import plain
+from engine.cli._options import json_option
+from engine.cli._output import Output
+from engine.cli._text import plain
 from engine.config import load_secrets, load_settings
 from engine.errors import UsageError
 
@@ -32,8 +32,8 @@ def publish(pages: str | None, space: str | None, send: bool, out: str | None, a
     if send and space is None:
         raise UsageError("--send goes with --space: --pages sends nothing.")
     where = load_settings({"out": out}).out
-    from render.sharing import publish as local
-    from render.sharing import space as hub
+    from render import publish as local
+    from render import publish_space as hub
 
     items: list[local.Item] = []
     said, address = "", None

@@ -9,11 +9,11 @@ from itertools import chain
 
 import click
 
-from engine.cli.guard import Guarded
-from engine.cli.options import db_option, reading
-from engine.cli.output import Output
-from engine.cli.rows import FORMATS, Row, write_rows
+from engine.cli._options import db_option, reading
+from engine.cli._output import Output
+from engine.cli._rows import FORMATS, Row, write_rows
 from engine.errors import UsageError
+from engine.queries.sql import Guarded
 
 PROMISED = ("datasets", "quotes", "spending", "run")
 """The views and the table that DESIGN promises to people who write SQL; --schema names them first."""

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from engine.cli.options import db_option, json_option, reading
-from engine.cli.output import Output
-from engine.cli.reporting import deliver, html_option
+from engine.cli._options import db_option, json_option, reading
+from engine.cli._output import Output
+from engine.cli._reports import deliver, html_option
 from engine.errors import UsageError
 
 DEFAULT_TOP = 1_000
@@ -46,8 +46,8 @@ def taxonomy_(sample: int | None, db: str | None, as_json: bool, page: Path | No
             "--taxonomy, --llm, --model, --budget and --yes are for --sample.",
             hint="hfmap report taxonomy --sample 50 --taxonomy FILE",
         )
+    from engine.reports import taxonomy_report
     from engine.store.taxonomies import taxonomy_in_force
-    from render.reports import taxonomy_report
 
     with reading(db) as conn:
         facts = taxonomy_report.measure(conn, taxonomy_in_force(conn))
@@ -69,7 +69,7 @@ def taxonomy_(sample: int | None, db: str | None, as_json: bool, page: Path | No
 @html_option
 def rank(top: int, db: str | None, as_json: bool, page: Path | None) -> None:
     """Compare likes, downloads and trending as ranking signals over what was listed."""
-    from render.reports import rank as ranks
+    from engine.reports import rank as ranks
 
     with reading(db) as conn:
         facts = ranks.measure(conn, top)
@@ -85,7 +85,7 @@ def rank(top: int, db: str | None, as_json: bool, page: Path | None) -> None:
 @html_option
 def layout(db: str | None, as_json: bool, page: Path | None) -> None:
     """Show the versions of the layout with their measures of quality."""
-    from render.reports import layouts
+    from engine.reports import layouts
 
     with reading(db) as conn:
         versions = layouts.measure(conn)

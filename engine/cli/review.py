@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
-from engine.cli.options import db_option, json_option, reading
-from engine.cli.output import Output
-from engine.cli.text import plain
-from engine.store.doubts import Doubt, doubts
+from engine.cli._options import db_option, json_option, reading
+from engine.cli._output import Output
+from engine.cli._text import plain
+from engine.queries.review import Doubt, doubts
 from engine.store.taxonomies import taxonomy_in_force
 from taxonomy.corrections import written
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import click
 
-from engine.cli.options import db_option, json_option, reading
-from engine.cli.output import Output
-from engine.cli.rows import write_rows
+from engine.cli._options import db_option, json_option, reading
+from engine.cli._output import Output
+from engine.cli._rows import write_rows
 from engine.cli.show import find
 from engine.errors import HfmapError, UsageError
 

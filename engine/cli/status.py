@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from engine.cli.figures import PARKED_RUNS, collect
-from engine.cli.options import database_path, db_option, json_option, reading
-from engine.cli.output import Output
-from engine.cli.text import dollars, duration, plain, size
+from engine.cli._options import database_path, db_option, json_option, reading
+from engine.cli._output import Output
+from engine.cli._text import dollars, duration, plain, size
+from engine.queries.status import PARKED_RUNS, collect
 
 _WAYS = {
     "fit": "all laid out together",

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from engine.cli.output import Mode, Output
-from engine.cli.progress import Progress
+from engine.cli._output import Mode, Output
+from engine.cli._progress import Progress
 from engine.config import Secrets, Settings, load_secrets, load_settings
 from engine.config.values import EMBEDDERS, LLMS, OPEN_EMBEDDERS, OPEN_LLMS, RANKS
 from engine.errors import EXIT_DONE, UsageError
 from engine.events import Bus
 
+if TYPE_CHECKING:
+    from engine.run import RunResult
+
 F = TypeVar("F", bound=Callable[..., Any])
-Work = Callable[[Settings, Secrets, Output, Bus], int]
 
 
 def _flag(name: str, text: str) -> Callable[[F], F]:
@@ -86,9 +88,9 @@ def sync(**flags: object) -> int:
         if not confirm_cost(settings, secrets, output):
             output.say("Nothing was done. See what is due: hfmap sync --dry-run")
             return EXIT_DONE
-    from engine.cli.run import run_sync
+    from engine.run import sync as work
 
-    return _run(run_sync, settings, secrets, output)
+    return _run(work, settings, secrets, output)
 
 
 @click.command("map")
@@ -101,10 +103,10 @@ def sync(**flags: object) -> int:
 def map_(**flags: object) -> int:
     """Draw the map again from the database alone."""
     settings = load_settings(flags)
-    from engine.cli.run import run_map
+    from engine.run import draw
 
     secrets = load_secrets()
-    return _run(run_map, settings, secrets, _output(settings, secrets))
+    return _run(draw, settings, secrets, _output(settings, secrets))
 
 
 def _output(settings: Settings, secrets: Secrets) -> Output:
@@ -112,15 +114,19 @@ def _output(settings: Settings, secrets: Secrets) -> Output:
     return Output(mode, redact=secrets.redact)
 
 
-def _run(work: Work, settings: Settings, secrets: Secrets, output: Output) -> int:
+def _run(
+    work: Callable[[Settings, Secrets, Bus], RunResult], settings: Settings, secrets: Secrets, output: Output
+) -> int:
     progress = Progress(output)
     try:
         with progress:
-            code = work(settings, secrets, output, Bus(progress))
+            result = work(settings, secrets, Bus(progress))
+        if result.page is not None:
+            output.page(result.page)
     finally:
         # What failed is listed also where an error ended the run.
         progress.close_words()
-    return code
+    return result.exit_code
 
 
 def check_source(settings: Settings) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from engine.cli.options import db_option, json_option, reading
-from engine.cli.output import Output
+from engine.cli._options import db_option, json_option, reading
+from engine.cli._output import Output
+from engine.cli._text import plain
 from engine.cli.override import correcting
-from engine.cli.text import plain
 from engine.errors import UsageError
 
 PHRASES = 8
@@ -119,7 +119,7 @@ def _rename(output: Output, db: str | None, wanted: str, name: str) -> None:
     name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     if len(name) > LONGEST_NAME:
         raise UsageError(f"A topic's name has at most {LONGEST_NAME} characters; this one has {len(name)}.")
-    from render.trees import tree
+    from render.topics import tree
 
     with correcting(db) as conn:
         tree.rename(conn, int(wanted), name)

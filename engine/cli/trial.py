@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from engine.cli.choose import completer, extraction_model
+from engine.cli._options import reading
+from engine.cli._output import Output
+from engine.cli._reports import deliver
+from engine.cli._text import dollars
 from engine.cli.dryrun import ASK_ABOVE
-from engine.cli.options import reading
-from engine.cli.output import Output
-from engine.cli.reporting import deliver
-from engine.cli.text import dollars
 from engine.config import Secrets, Settings, load_secrets, load_settings
 from engine.errors import EXIT_DONE, EXIT_FAILED, HfmapError, UsageError
+from engine.run.clients import completer, extraction_model
 from engine.store.taxonomies import taxonomy_in_force
 from engine.store.views import usable_taxonomy
 from taxonomy.fingerprint import RULES
 
 if TYPE_CHECKING:
-    from render.reports.sample_report import SampleFacts
+    from engine.reports.sample_report import SampleFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def run_trial(asked: Trying, output: Output) -> int:
     if found is None:
         output.say("Nothing was done.")
         return EXIT_DONE
-    from render.reports.sample_report import present
+    from engine.reports.sample_report import present
 
     facts, error = found
     deliver(output, present(facts), asdict(facts), asked.page)
@@ -62,7 +62,8 @@ def run_trial(asked: Trying, output: Output) -> int:
 async def _try(
     conn: sqlite3.Connection, settings: Settings, secrets: Secrets, size: int, output: Output
 ) -> tuple[SampleFacts, HfmapError | None] | None:
-    from render.reports import sample, sample_report
+    from engine.pipeline import trial as sample
+    from engine.reports import sample_report
 
     old = taxonomy_in_force(conn)
     new = usable_taxonomy(settings.taxonomy) if settings.taxonomy else old

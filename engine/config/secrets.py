@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.config.address import is_address
 from engine.errors import KeyRefusedError, UsageError
+from engine.text import is_address
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
-from engine.config.address import is_address
 from engine.config.settings import split_provider
 from engine.errors import UsageError
+from engine.text import is_address
 
 RANKS = ("likes", "downloads", "trending_score")
 EMBEDDERS = ("auto", "cohere", "local")

@@ -13,17 +13,17 @@ from typing import Literal
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from engine.calls.service import Service
 from engine.errors import CONCERNS_ALL, BadAnswerError, BudgetReachedError, HfmapError
 from engine.events import CallFinished, ItemSkipped, Notice, StageGrew
+from engine.pipeline.batch_calls import Pending, Postbox
 from engine.pipeline.enrich import CardStage, StageContext, StageState
 from engine.pipeline.enrichers import ModelEnricher, most_tokens
-from engine.pipeline.postbox import Pending, Postbox
-from engine.pipeline.service import Service
 from engine.pipeline.work import Work, work_for
 from engine.providers.batches import MOST_BYTES, MOST_REQUESTS, AnthropicBatches, BatchAnswer, UnsureError
-from engine.sources.card import parse_card
 from engine.store.batches import BatchReader, OpenBatch, OpenRequest, RequestOutcome, charged, over, settled
 from engine.store.records import CallRow, call_made, mended
+from taxonomy.card import parse_card
 
 PORTION = 500
 """Answers for which the cards are read at once."""

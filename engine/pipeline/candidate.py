@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from engine.calls.caller import Caller
 from engine.events import Bus
-from engine.pipeline.caller import Caller
-from engine.sources.base import CardFetcher, Entry
-from engine.sources.card import input_hash_of
+from engine.hub.entries import Entry
+from engine.sources.base import CardFetcher
 from engine.store.reads import Known, Reader
 from engine.store.runs import Ids
 from engine.store.writer import Writer
+from taxonomy.card import input_hash_of
 
 NO_CARD = ("missing", "gated", "private", "disabled")
 SETTLED = frozenset({"ok", "short", *NO_CARD})

@@ -12,13 +12,13 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from engine.errors import CONCERNS_ALL, HfmapError, ProviderError, StoppedError
 from engine.events import ItemDone, ItemFailed, ItemSkipped, Notice, StageClosed, StageGrew
+from engine.hub.entries import Fetched
 from engine.pipeline.candidate import NO_CARD, Candidate, IntakeContext
 from engine.pipeline.describe import describe
 from engine.pipeline.listing import Listing
 from engine.pipeline.membership import Membership
 from engine.pipeline.unlisted import Aftermath
-from engine.sources.base import Fetched, Source
-from engine.sources.card import SHORTEST_BODY, Card, parse_card
+from engine.sources.base import Source
 from engine.store.history import card_changed, membership_changes
 from engine.store.records import (
     CardAnswer,
@@ -33,6 +33,7 @@ from engine.store.records import (
     to_json,
 )
 from engine.store.writer import Statement
+from taxonomy.card import SHORTEST_BODY, Card, parse_card
 
 WORKERS = 8
 """Cards asked for at once."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.sources.base import Entry
-from engine.sources.card import metadata, pretty_name
+from engine.hub.entries import Entry
 from engine.store.records import Described
 from taxonomy import buckets
+from taxonomy.card import metadata, pretty_name
 
 
 def describe(entry: Entry, declared: Mapping[str, Any]) -> Described:
     """Merge an entry with what its card's front matter declares."""
-    found = metadata(entry, declared)
+    found = metadata(declared, entry.card_data, entry.tags)
     licenses = found.get("license", ())
     tasks = found.get("task_categories", ())
     return Described(
-        pretty_name=pretty_name(entry, declared),
+        pretty_name=pretty_name(declared, entry.card_data),
         license=licenses[0] if licenses else None,
         metadata=found,
         license_family=buckets.license_family(licenses[0] if licenses else None),

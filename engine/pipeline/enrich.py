@@ -10,10 +10,10 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from engine.calls.service import Service
 from engine.errors import CONCERNS_ALL, HfmapError, ProviderError, RefusedError, StoppedError
 from engine.events import Bus, ItemDone, ItemFailed, Notice, StageClosed, StageGrew
 from engine.pipeline.enrichers import Enricher
-from engine.pipeline.service import Service
 from engine.pipeline.work import Work
 from engine.providers.base import Embedded, Embedder
 from engine.store.records import FailureRow, ResultKey, ResultStage, embeddings, failed, mended

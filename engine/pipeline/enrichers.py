@@ -10,19 +10,20 @@ from typing import Any, Literal, Protocol
 import anyio
 import anyio.to_thread
 
+from engine.calls.service import Service
 from engine.errors import BadAnswerError, RefusedError
-from engine.pipeline.service import Service
 from engine.pipeline.work import Work
 from engine.providers.base import Completer, Completion, Prompt
 from engine.store.records import FieldRow, ResultKey, extraction, summarized
 from engine.store.runs import Spec
 from engine.store.writer import Statement
 from engine.usage import Usage
-from taxonomy import prompt, rules
+from taxonomy import prompt
+from taxonomy.answers.summaries import parse_summary, trim_summary
+from taxonomy.answers.validate import merge, parse_extraction
 from taxonomy.fingerprint import RULES, rules_digest
+from taxonomy.keyless import rules
 from taxonomy.model import Taxonomy
-from taxonomy.summaries import parse_summary, trim_summary
-from taxonomy.validate import merge, parse_extraction
 from taxonomy.values import Extraction, json_value
 
 EXTRACT_CHARS = 6_000

@@ -16,8 +16,8 @@ from pathlib import Path
 import aiosqlite
 
 from engine.pipeline.enrichers import EXTRACT_CHARS, SUMMARIZE_CHARS
-from engine.pipeline.sizes import Kind, Seen, seen, tokens
 from engine.pipeline.survey import Survey, survey
+from engine.pipeline.tokens import Kind, Seen, seen, tokens
 from engine.pipeline.work import LONGEST_BODY
 from engine.providers.anthropic import NOT_THINKING
 from engine.providers.base import Completer, Embedder
@@ -29,8 +29,8 @@ from engine.store.runs import Spec
 from engine.usage import Usage
 from taxonomy import prompt
 from taxonomy.cardtext import split_front_matter
+from taxonomy.keyless.rules import CardInput
 from taxonomy.model import Taxonomy
-from taxonomy.rules import CardInput
 
 CHEAPER = "claude-haiku-5-5"
 """The cheapest completing model of the price table, for comparison."""

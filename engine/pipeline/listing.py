@@ -8,9 +8,10 @@ from contextlib import aclosing
 
 from engine.errors import SourceError
 from engine.events import ItemDone, ItemFailed, StageClosed, StageGrew
+from engine.hub.entries import Entry
 from engine.pipeline.candidate import Candidate, IntakeContext
 from engine.pipeline.describe import describe
-from engine.sources.base import Entry, Source
+from engine.sources.base import Source
 from engine.store.history import renamed
 from engine.store.records import DatasetRow, described, listed, to_json
 

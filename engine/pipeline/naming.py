@@ -9,12 +9,12 @@ from pathlib import Path
 import anyio
 from anyio.from_thread import start_blocking_portal
 
+from engine.calls.budget import Budget
+from engine.calls.caller import Caller
+from engine.calls.service import Ledger, Service
 from engine.errors import CONCERNS_ALL, BadAnswerError, HfmapError, RefusedError, StoppedError
 from engine.events import Bus, Notice
-from engine.pipeline.budget import Budget
-from engine.pipeline.caller import Caller
 from engine.pipeline.enrichers import ask, most_tokens
-from engine.pipeline.service import Ledger, Service
 from engine.providers.base import Completer, Prompt
 from engine.providers.prices import price_of
 from engine.store.concurrent import open_async
@@ -58,7 +58,7 @@ class Naming:
         return self._fatal if isinstance(self._fatal, StoppedError) else None
 
     def complete_many(self, prompts: Sequence[tuple[str, str]], max_tokens: int) -> list[str | HfmapError]:
-        """Answer (system, user) prompts, in their order; see `render.names.asking.TopicNamer`. Blocks.
+        """Answer (system, user) prompts, in their order; see `render.topics.asking.TopicNamer`. Blocks.
 
         Ctrl-C lets no further call begin and waits for those in flight; a second one breaks them off.
 

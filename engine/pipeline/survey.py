@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from engine.hub.entries import Entry
 from engine.pipeline.candidate import Candidate
 from engine.pipeline.work import LONGEST_BODY
-from engine.sources.base import Entry, Source
-from engine.sources.card import parse_card
+from engine.sources.base import Source
 from engine.store.reads import Known, Reader
+from taxonomy.card import parse_card
 
 
 @dataclass(slots=True)

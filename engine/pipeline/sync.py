@@ -15,11 +15,12 @@ from pathlib import Path
 
 import anyio
 
+from engine.calls.budget import Budget
+from engine.calls.caller import Caller
+from engine.calls.service import Ledger, Service
 from engine.errors import HfmapError
 from engine.events import Bus, Notice
 from engine.pipeline.batch import BatchStage
-from engine.pipeline.budget import Budget
-from engine.pipeline.caller import Caller
 from engine.pipeline.candidate import IntakeContext
 from engine.pipeline.cards import WORKERS, Intake
 from engine.pipeline.enrich import CardStage, EmbedStage, Stage, StageContext, StageState
@@ -31,13 +32,11 @@ from engine.pipeline.enrichers import (
     RulesSummarizer,
 )
 from engine.pipeline.membership import Membership
-from engine.pipeline.service import Ledger, Service
 from engine.pipeline.work import work_for
 from engine.providers.base import Completer, Embedder
 from engine.providers.batches import batches_of
 from engine.providers.prices import price_of
 from engine.sources.base import CardFetcher, Source
-from engine.sources.card import Card, parse_card
 from engine.store.batches import BatchReader
 from engine.store.concurrent import open_async
 from engine.store.history import remember, result_changes
@@ -45,6 +44,7 @@ from engine.store.reads import Reader
 from engine.store.records import ResultStage, admitted
 from engine.store.runs import Ids, Spec
 from engine.store.writer import Writer
+from taxonomy.card import Card, parse_card
 from taxonomy.model import Taxonomy
 
 MODEL_CALLS = 12

@@ -8,8 +8,8 @@ import anyio
 
 from engine.errors import CONCERNS_ALL, HfmapError, SourceError
 from engine.events import ItemFailed
+from engine.hub.entries import Entry
 from engine.pipeline.candidate import IntakeContext
-from engine.sources.base import Entry
 from engine.store.history import deleted, moved, renamed
 from engine.store.reads import Unlisted
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.sources.card import Card
-from taxonomy.rules import CardInput
+from taxonomy.card import Card
+from taxonomy.keyless.rules import CardInput
 
 LONGEST_BODY = 20_000
 """Characters of a body that travel through the queues; no stage reads further. Bounds the memory of a full queue."""

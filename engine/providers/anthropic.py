@@ -16,8 +16,8 @@ from engine.errors import (
     TransientError,
 )
 from engine.providers.base import Completion, Prompt
-from engine.providers.http import UnansweredError, imported, retry_after, safe, short, whole, within
-from engine.text import sound
+from engine.providers.http import UnansweredError, imported, within
+from engine.text import retry_after, safe, short, sound, whole
 from engine.usage import Usage
 
 EXTRACTION_MODEL = "claude-haiku-4-5-20251001"
@@ -71,7 +71,7 @@ class AnthropicCompleter:
         self._client = anthropic.AsyncAnthropic(
             api_key=self._key,
             base_url=self._base_url,
-            max_retries=0,  # retried in one place, engine.pipeline.caller
+            max_retries=0,  # retried in one place, engine.calls.caller
             timeout=self.timeout,
             http_client=anthropic.DefaultAsyncHttpxClient(
                 limits=httpx2.Limits(max_connections=self._connections, max_keepalive_connections=self._connections),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.usage import Usage
-from taxonomy.rules import CardInput
+from taxonomy.keyless.rules import CardInput
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from engine.errors import ProviderError, TransientError
 from engine.providers.anthropic import AnthropicCompleter, completion
 from engine.providers.base import Completer, Completion, Prompt
-from engine.providers.http import short
+from engine.text import short
 from engine.usage import Usage
 
 MOST_REQUESTS = 100_000

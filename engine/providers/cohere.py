@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from engine.errors import KeyRefusedError, ProviderError, QuotaError, ServiceDownError, TransientError
 from engine.providers.base import Embedded
-from engine.providers.http import UnansweredError, imported, retry_after, safe, short, whole, within
-from engine.providers.vectors import as_float32
+from engine.providers.http import UnansweredError, imported, within
+from engine.text import retry_after, safe, short, whole
 from engine.usage import Usage
-from taxonomy.rules import CardInput
+from engine.vectors import as_float32
+from taxonomy.keyless.rules import CardInput
 
 MODEL = "embed-v4.0"
 DIMENSIONS = 512

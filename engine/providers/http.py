@@ -11,9 +11,6 @@ from typing import Any
 import anyio.to_thread
 
 from engine.errors import TransientError
-from engine.retry_after import retry_after
-
-__all__ = ["UnansweredError", "imported", "retry_after", "safe", "short", "whole", "within"]
 
 
 class UnansweredError(TransientError):
@@ -47,19 +44,3 @@ async def within(seconds: float, service: str) -> AsyncIterator[None]:
             yield
     except TimeoutError as error:
         raise UnansweredError(f"{service} did not answer within {seconds:g} s") from error
-
-
-def short(error: object, length: int = 200) -> str:
-    """Return an error's text on one line, cut."""
-    text = " ".join(str(error).split())
-    return (text[: length - 1] + "…" if len(text) > length else text) or type(error).__name__
-
-
-def safe(text: object, key: str) -> str:
-    """Return what a service says of a refused call, on one line, cut, and without the key that it may repeat."""
-    return short(str(text).replace(key, "***") if key else text)
-
-
-def whole(value: object) -> int:
-    """Return a number of tokens as a service reports it; 0 where it is none."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**62 else 0

@@ -14,9 +14,9 @@ import numpy as np
 
 from engine.errors import ServiceDownError, UsageError
 from engine.providers.base import Embedded
-from engine.providers.http import short
 from engine.providers.static import MAX_CHARS, embedding_text
-from taxonomy.rules import CardInput
+from engine.text import short
+from taxonomy.keyless.rules import CardInput
 
 BATCH_SIZE = 96
 

@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from engine.errors import BadAnswerError, ProviderError, RefusedError, ServiceDownError, TransientError
 from engine.providers.base import Completion, Embedded, Prompt
-from engine.providers.http import whole
 from engine.providers.openai_server import OpenAIServer
 from engine.providers.static import MAX_CHARS, embedding_text
-from engine.providers.vectors import as_float32
-from engine.text import sound
+from engine.text import sound, whole
 from engine.usage import Usage
-from taxonomy.rules import CardInput
+from engine.vectors import as_float32
+from taxonomy.keyless.rules import CardInput
 
 THINKING_TOKENS = 4_000
 """Room for the thinking of models that do, which counts toward max_tokens. It costs nothing where it is not used."""

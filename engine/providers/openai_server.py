@@ -13,7 +13,8 @@ from engine.errors import (
     TransientError,
     UsageError,
 )
-from engine.providers.http import retry_after, safe, short, within
+from engine.providers.http import within
+from engine.text import retry_after, safe, short
 
 T = TypeVar("T")
 
@@ -52,7 +53,7 @@ class OpenAIServer:
             # Always given: left out, the library would look for keys and addresses in the environment.
             api_key=key or PLACEHOLDER_KEY,
             base_url=url,
-            max_retries=0,  # retried in one place, engine.pipeline.caller
+            max_retries=0,  # retried in one place, engine.calls.caller
             timeout=self._timeout,
             http_client=openai.DefaultAsyncHttpxClient(
                 limits=httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),

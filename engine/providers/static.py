@@ -29,7 +29,7 @@ from engine.errors import ProviderError
 from engine.providers.base import Embedded
 from taxonomy.cardtext import strip
 from taxonomy.fingerprint import module_digest
-from taxonomy.rules import CardInput
+from taxonomy.keyless.rules import CardInput
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

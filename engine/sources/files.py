@@ -13,11 +13,12 @@ from typing import Any
 import anyio.to_thread
 
 from engine.errors import SourceError
-from engine.sources.base import Entry, Unreadable
-from engine.sources.card import METADATA_KEYS
-from engine.sources.hub_address import dataset_url
+from engine.hub.address import dataset_url
+from engine.hub.entries import Entry
+from engine.sources.base import Unreadable
 from engine.sources.rows import Row, rows_of
 from engine.store.clock import iso_utc
+from taxonomy.card import METADATA_KEYS
 
 CHUNK = 250
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import SourceError
-from engine.sources.base import MAX_CARD_BYTES, Unreadable
+from engine.sources.base import Unreadable
+from taxonomy.card import MAX_CARD_BYTES
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -138,6 +138,14 @@ def _configure(conn: sqlite3.Connection) -> None:
     conn.execute("PRAGMA synchronous = NORMAL")
 
 
+def missing_database(path: Path) -> StoreError:
+    """The error of a command that needs a database where there is none."""
+    return StoreError(
+        f"There is no database at {path}.",
+        hint="Make one: hfmap sync --source sample; or name yours: --db PATH",
+    )
+
+
 def open_readonly(path: Path) -> sqlite3.Connection:
     """Open an existing database for reading. It sees the last committed state, also while a sync runs.
 
@@ -145,10 +153,7 @@ def open_readonly(path: Path) -> sqlite3.Connection:
         StoreError: there is no such file, or it is not a present hfmap database.
     """
     if not path.is_file():
-        raise StoreError(
-            f"There is no database at {path}.",
-            hint="Make one: hfmap sync --source sample, or name it with --db.",
-        )
+        raise missing_database(path)
     with store_errors(path):
         conn = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=BUSY_MS / 1000)
         try:

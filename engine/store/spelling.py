@@ -6,8 +6,8 @@ import sqlite3
 
 from engine.store.connection import transaction
 from engine.store.views import MODELS
-from taxonomy.canonical import usual_spellings
 from taxonomy.model import ABSTENTIONS
+from taxonomy.model_names import usual_spellings
 
 _NAMES = """
 SELECT j.value, count(*) FROM dataset d

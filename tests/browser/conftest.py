@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from render import page, vendor
+from render import vendor
+from render.page import page
 from tests.render.fill import connect, fill
 
 if TYPE_CHECKING:

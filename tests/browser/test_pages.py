@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from render import page
+from render.page import page
 from tests.render.own import fill_own
 
 from .conftest import settle

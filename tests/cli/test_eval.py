@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engine.cli.app import hfmap as command
-from render.reports import scores
+from engine.reports import scores
 from tests.cli.small import Small
 
 

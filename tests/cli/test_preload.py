@@ -9,10 +9,11 @@ from queue import Empty, SimpleQueue
 
 import pytest
 
-from engine.cli.passes import FEW, MANY, Preload
 from engine.events import PassStarted, StageGrew
-from render import ahead, layout
-from render.trees import clusters
+from engine.run.passes import FEW, MANY, Preload
+from render import libraries_ahead
+from render.layout import layout
+from render.topics import clusters
 from tests.render import database
 
 STEPS = ("refresh", "rebuild", "many", "model")
@@ -36,7 +37,7 @@ class Asked(SimpleQueue[str]):
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     queue = Asked()
     for step in STEPS:
-        monkeypatch.setattr(ahead, step, lambda step=step: queue.put(step))
+        monkeypatch.setattr(libraries_ahead, step, lambda step=step: queue.put(step))
     return queue
 
 
@@ -99,7 +100,7 @@ def test_the_first_pass_waits_for_the_step_in_progress_and_drops_the_rest(
         go_on.wait(30)
         asked.put("done")
 
-    monkeypatch.setattr(ahead, "refresh", slow)
+    monkeypatch.setattr(libraries_ahead, "refresh", slow)
     preload = Preload()
     grow(preload, FEW)
     assert begun.wait(30)
@@ -119,7 +120,7 @@ def test_a_failed_import_is_left_to_whoever_needs_it(monkeypatch: pytest.MonkeyP
         asked.put("failed")
         raise ImportError
 
-    monkeypatch.setattr(ahead, "refresh", fail)
+    monkeypatch.setattr(libraries_ahead, "refresh", fail)
     preload = Preload()
     grow(preload, FEW)
     assert [asked.next(), asked.next()] == ["failed", "rebuild"]

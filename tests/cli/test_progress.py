@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli.output import Output
-from engine.cli.progress import Progress
-from engine.cli.tally import Tally
+from engine.cli._output import Output
+from engine.cli._progress import Progress
+from engine.cli._tally import Tally
 from engine.config import Secrets
 from engine.events import (
     Bus,
@@ -164,8 +164,8 @@ def test_rates_and_the_end_of_a_stage() -> None:
 
 LIVE = """
 import sys, time
-from engine.cli.output import Output
-from engine.cli.progress import Progress
+from engine.cli._output import Output
+from engine.cli._progress import Progress
 from engine.events import *
 from engine.usage import Usage
 output = Output()

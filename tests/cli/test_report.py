@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engine.cli.app import hfmap as command
-from render.reports.answers import spelled_alike
-from render.reports.sample import shares_of
-from render.reports.shares import outside
+from engine.pipeline.trial import shares_of
+from engine.reports.answers import spelled_alike
+from engine.reports.shares import outside
+from taxonomy.answers.normalize import normalize
 from taxonomy.model import load
-from taxonomy.normalize import normalize
 from tests.cli.small import NOW, Small
 from tests.services.services import Services
 

@@ -12,7 +12,13 @@ HEAVY = {
     *("anthropic", "cohere", "huggingface_hub", "numpy", "umap", "toponymy", "datamapplot", "sklearn"),
     *("transformers", "pyarrow", "pandas", "httpx", "yaml", "babel", "rapidfuzz", "stamina", "anyio"),
     *("engine.pipeline", "engine.providers", "engine.sources"),
-    *("render.heavy", "render.layout", "render.topics", "render.page", "render.placing.placement"),
+    *(
+        "render.libraries",
+        "render.layout.layout",
+        "render.topics.topics",
+        "render.page.page",
+        "render.layout.placement",
+    ),
 }
 PROBE = """
 import json, sys, time

@@ -7,21 +7,21 @@ import json
 import sqlite3
 import subprocess
 import sys
-import types
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+import engine.run
 from engine import errors
+from engine.cli._errors import say
 from engine.cli.app import hfmap as command
-from engine.cli.errors import say
-from engine.cli.output import Output
 from engine.config import Secrets, Settings
 from engine.events import Bus, ItemFailed, RunFinished
+from engine.run import RunResult
 
-Work = Callable[[Settings, Secrets, Output, Bus], int]
+Work = Callable[[Settings, Secrets, Bus], RunResult]
 Install = Callable[[Work], list[Settings]]
 
 
@@ -30,13 +30,12 @@ def run_is(monkeypatch: pytest.MonkeyPatch) -> Install:
     def install(work: Work) -> list[Settings]:
         seen: list[Settings] = []
 
-        def run(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> int:
+        def run(settings: Settings, secrets: Secrets, bus: Bus) -> RunResult:
             seen.append(settings)
-            return work(settings, secrets, output, bus)
+            return work(settings, secrets, bus)
 
-        module = types.ModuleType("engine.cli.run")
-        module.run_sync = module.run_map = run  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, "engine.cli.run", module)
+        for name in ("sync", "draw"):
+            monkeypatch.setattr(engine.run, name, run)
         return seen
 
     return install
@@ -46,10 +45,13 @@ def call(*arguments: str) -> Result:
     return CliRunner().invoke(command, arguments)
 
 
-def finish(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> int:
+def result(code: int = 0) -> RunResult:
+    return RunResult(1, "done", code, {}, {}, 0.0, Path("site/index.html"))
+
+
+def finish(_settings: Settings, _secrets: Secrets, bus: Bus) -> RunResult:
     bus(RunFinished(1, "done", 0, page="site/index.html"))
-    output.page(Path("site/index.html"))
-    return 0
+    return result()
 
 
 def test_every_flag_arrives(run_is: Install) -> None:
@@ -89,7 +91,7 @@ def test_it_ends_with_the_pages_path(run_is: Install) -> None:
 
 @pytest.mark.parametrize("code", [0, 1, 3, 4, 5, 130])
 def test_the_runs_exit_code_is_the_commands(run_is: Install, code: int) -> None:
-    run_is(lambda *_: code)
+    run_is(lambda *_: result(code))
     assert call("sync").exit_code == code
 
 
@@ -113,16 +115,16 @@ def test_the_runs_exit_code_is_the_commands(run_is: Install, code: int) -> None:
 def test_every_error_is_a_sentence_and_an_exit_code(
     run_is: Install, error: BaseException, code: int, words: str
 ) -> None:
-    def work(_settings: Settings, _secrets: Secrets, _output: Output, bus: Bus) -> int:
+    def work(_settings: Settings, _secrets: Secrets, bus: Bus) -> RunResult:
         bus(ItemFailed("card", "a/b", "503", 5, permanent=False))
         raise error
 
     run_is(work)
-    result = call("sync", "--quiet")
-    assert result.exit_code == code
-    assert words in result.stderr
-    assert "a/b" in result.stderr
-    assert "Traceback" not in result.stderr
+    said = call("sync", "--quiet")
+    assert said.exit_code == code
+    assert words in said.stderr
+    assert "a/b" in said.stderr
+    assert "Traceback" not in said.stderr
     debugged = call("sync", "--quiet", "--debug")
     assert debugged.exit_code == code
     assert "Traceback" in debugged.stderr
@@ -139,42 +141,40 @@ def test_a_fault_of_hfmap_says_where_to_report_it() -> None:
 @pytest.mark.parametrize("source", ["smaple", "no/such/folder", "Hub"])
 def test_a_source_that_is_not_there_is_a_usage_error(run_is: Install, source: str) -> None:
     seen = run_is(finish)
-    result = call("sync", "--source", source)
-    assert result.exit_code == 2
-    assert f"'{source}' (from --source)" in result.stderr
+    said = call("sync", "--source", source)
+    assert said.exit_code == 2
+    assert f"'{source}' (from --source)" in said.stderr
     assert seen == []
 
 
 def test_a_file_of_another_kind_is_a_usage_error(run_is: Install, tmp_path: Path) -> None:
     seen = run_is(finish)
     (tmp_path / "cards.csv").write_text("id,card")
-    result = call("sync", "--source", str(tmp_path / "cards.csv"))
-    assert result.exit_code == 2
-    assert "does not read" in result.stderr
+    said = call("sync", "--source", str(tmp_path / "cards.csv"))
+    assert said.exit_code == 2
+    assert "does not read" in said.stderr
     assert seen == []
 
 
 def test_a_wrong_setting_ends_before_anything_is_done(run_is: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = run_is(finish)
     monkeypatch.setenv("HFMAP_BUDGET", "lots")
-    result = call("sync")
-    assert result.exit_code == 2
-    assert "HFMAP_BUDGET" in result.stderr
+    said = call("sync")
+    assert said.exit_code == 2
+    assert "HFMAP_BUDGET" in said.stderr
     assert call("sync", "--budgte", "1").exit_code == 2
     assert seen == []
 
 
 STREAM = """
-import sys, types
-from engine.events import Bus, ItemDone
-module = types.ModuleType("engine.cli.run")
-def run_sync(settings, secrets, output, bus):
+import engine.run, sys
+from engine.events import ItemDone
+def sync(settings, secrets, bus):
     for number in range(200_000):
         bus(ItemDone("card", "a/b"))
-    output.say(f"went on to {number}")
-    return 3
-module.run_sync = run_sync
-sys.modules["engine.cli.run"] = module
+    print(f"went on to {number}", file=sys.stderr)
+    return engine.run.RunResult(1, "partial", 3, {}, {}, 0.0, None)
+engine.run.sync = sync
 from engine.cli import main
 main(["sync", "--json"])
 """

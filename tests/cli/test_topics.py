@@ -16,8 +16,8 @@ from click.testing import CliRunner, Result
 
 from engine.cli.app import hfmap as command
 from engine.store.lock import writing
-from render import layout, topics
-from render.trees import tree
+from render.layout import layout
+from render.topics import topics, tree
 from tests.conftest import clean_environment
 from tests.render import database
 

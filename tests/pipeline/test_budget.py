@@ -7,8 +7,8 @@ import random
 import anyio
 import pytest
 
+from engine.calls.budget import Budget
 from engine.errors import BudgetReachedError
-from engine.pipeline.budget import Budget
 
 pytestmark = pytest.mark.anyio
 

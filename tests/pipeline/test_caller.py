@@ -5,6 +5,8 @@ from __future__ import annotations
 import anyio
 import pytest
 
+from engine.calls.caller import ATTEMPTS, BREAKER_FAILURES, LONGEST_RETRY_AFTER, MOST_ATTEMPTS, PAUSES, Caller
+from engine.calls.pacing import Pacer
 from engine.errors import (
     BadAnswerError,
     HfmapError,
@@ -15,8 +17,6 @@ from engine.errors import (
     TransientError,
 )
 from engine.events import Bus, CallRetried
-from engine.pipeline.caller import ATTEMPTS, BREAKER_FAILURES, LONGEST_RETRY_AFTER, MOST_ATTEMPTS, PAUSES, Caller
-from engine.pipeline.pacing import Pacer
 
 pytestmark = pytest.mark.anyio
 
@@ -75,7 +75,7 @@ async def test_one_call_that_fails_for_good_is_not_a_service_that_is_down() -> N
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test need not wait before each call to a service that seems to be down."""
-    monkeypatch.setattr("engine.pipeline.caller.PAUSES", (0.0,) * len(PAUSES))
+    monkeypatch.setattr("engine.calls.caller.PAUSES", (0.0,) * len(PAUSES))
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -243,7 +243,7 @@ async def at_any_pace(_pacer: Pacer, _started: float) -> None:
 
 async def test_refusals_as_too_many_are_not_held_against_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Pacer, "refused", at_any_pace)
-    monkeypatch.setattr("engine.pipeline.caller._spread_seconds", lambda: 0.0)
+    monkeypatch.setattr("engine.calls.caller._spread_seconds", lambda: 0.0)
     caller = caller_for()
     refused = [soon(limited=True)] * (MOST_ATTEMPTS - ATTEMPTS)
     assert await caller.call("extract", Script(*refused, *([soon()] * (ATTEMPTS - 1)))) == ("yes", MOST_ATTEMPTS)

@@ -9,10 +9,10 @@ from functools import partial
 import anyio
 import pytest
 
+from engine.calls.caller import Caller
+from engine.calls.pacing import FIRST, OVERLOAD, Pacer
 from engine.errors import TransientError
 from engine.events import Bus, CallRetried, WaitingChanged
-from engine.pipeline.caller import Caller
-from engine.pipeline.pacing import FIRST, OVERLOAD, Pacer
 from engine.providers.anthropic import AnthropicCompleter
 from engine.providers.base import Prompt
 from tests.services import Services

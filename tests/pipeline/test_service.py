@@ -11,6 +11,9 @@ from typing import Any
 import anyio
 import pytest
 
+from engine.calls.budget import Budget
+from engine.calls.caller import Caller
+from engine.calls.service import Ledger, Service
 from engine.errors import (
     BudgetReachedError,
     KeyRefusedError,
@@ -20,9 +23,6 @@ from engine.errors import (
     TransientError,
 )
 from engine.events import Bus, CallFinished
-from engine.pipeline.budget import Budget
-from engine.pipeline.caller import Caller
-from engine.pipeline.service import Ledger, Service
 from engine.providers.http import UnansweredError
 from engine.providers.prices import Price
 from engine.store.concurrent import open_async

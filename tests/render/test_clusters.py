@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from render import heavy
-from render.trees import clusters
+from render import libraries
+from render.topics import clusters
 
 RNG = np.random.default_rng(5)
 PLANES = {
@@ -22,8 +22,8 @@ PLANES = {
 
 def toponymys(plane: NDArray[np.float64], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What Toponymy's own loop makes of fast_hdbscan's functions, coarsest layer first."""
-    clustering = heavy.heavy("toponymy.clustering")
-    for name, function in heavy.hdbscan(compiled=False).items():
+    clustering = libraries.heavy("toponymy.clustering")
+    for name, function in libraries.hdbscan(compiled=False).items():
         if hasattr(clustering, name):
             monkeypatch.setattr(clustering, name, function)
     try:
@@ -55,5 +55,5 @@ def test_plain_python_finds_the_groups_that_compiled_code_finds(monkeypatch: pyt
     monkeypatch.setattr(clusters, "INTERPRETED", 0)
     compiled = clusters.find(PLANES["groups"])
     assert [layer.tolist() for layer in compiled] == [layer.tolist() for layer in plain]
-    assert heavy.hdbscan(compiled=True)["condense_tree"].signatures
-    assert not hasattr(heavy.hdbscan(compiled=False)["condense_tree"], "signatures")
+    assert libraries.hdbscan(compiled=True)["condense_tree"].signatures
+    assert not hasattr(libraries.hdbscan(compiled=False)["condense_tree"], "signatures")

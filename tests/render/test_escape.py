@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from render.drawing import escape
+from render import escape
 
 
 @given(st.text())

@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from render.drawing import frame
+from render.page import frame
 
 from .fill import HOSTILE, connect, fill
 

@@ -12,10 +12,9 @@ import pytest
 
 from engine.errors import PassError
 from engine.events import Event, PassFinished, PassStarted
-from render import layout
-from render.placing import placement, projection, quality
-from render.placing.due import refit_at
-from render.placing.neighbors import cosine_knn
+from engine.store.layouts import refit_at
+from render.layout import layout, placement, projection, quality
+from render.layout.neighbors import cosine_knn
 from tests.render.database import blobs, cards, create, put
 
 

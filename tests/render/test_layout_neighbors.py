@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from render.placing.neighbors import approximate_knn, cosine_knn, nearest, unit_rows
+from engine.vectors import unit_rows
+from render.layout.neighbors import approximate_knn, cosine_knn, nearest
 from tests.render.database import blobs
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from engine.errors import PassError
 from engine.events import Event, Notice, PassFinished
-from render import page, vendor
+from render import vendor
+from render.page import page
 
 from .fill import connect, fill
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from render import page
-from render.drawing import details, frame, methodology
+from render.page import drawer, frame, methodology, page
 
 from .fill import HOSTILE, connect, fill
 
@@ -23,7 +22,7 @@ def conn() -> Iterator[sqlite3.Connection]:
 
 def rows_of(conn: sqlite3.Connection) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
-    for number, text in enumerate(details.chunks(conn, frame.read(conn))):
+    for number, text in enumerate(drawer.chunks(conn, frame.read(conn))):
         match = re.fullmatch(r"hfmap\.details\((\d+),(\[.*\])\);\n", text)
         assert match
         assert int(match[1]) == number
@@ -68,12 +67,12 @@ def test_a_claim_says_what_proves_it(conn: sqlite3.Connection) -> None:
 
 def test_what_a_person_set_goes_before_what_was_read(conn: sqlite3.Connection) -> None:
     fill(conn, 1)
-    before = details.digest(conn)
+    before = drawer.digest(conn)
     conn.execute(
         "INSERT INTO override (dataset_id, field, value, author, created_at)"
         " VALUES (1, 'subject_domain', '\"geospatial\"', 'Ada', '2026-05-01T00:00:00Z')"
     )
-    assert details.digest(conn) != before
+    assert drawer.digest(conn) != before
     assert rows_of(conn)[0]["fields"][0] == ["Subject", "Geospatial", "", "person", "Ada"]  # type: ignore[index]
     assert frame.read(conn).vocabularies["subject"] == ["Geospatial"]
 
@@ -89,7 +88,7 @@ def test_what_a_person_set_goes_before_what_was_read(conn: sqlite3.Connection) -
     ],
 )
 def test_who_read_a_card_is_said_in_words(provider: str, model: str, said: str) -> None:
-    assert details.made_by(provider, model) == said
+    assert drawer.made_by(provider, model) == said
 
 
 def test_front_matter_is_not_shown_and_long_cards_are_cut(conn: sqlite3.Connection) -> None:
@@ -97,12 +96,12 @@ def test_front_matter_is_not_shown_and_long_cards_are_cut(conn: sqlite3.Connecti
     conn.execute("UPDATE card SET text = ?", ("---\nlicense: mit\n---\n# Title\n\n" + "word " * 5000,))
     card = str(rows_of(conn)[0]["card"])
     assert card.startswith("# Title\n\nword")
-    assert len(card) <= details.CARD_CHARACTERS
+    assert len(card) <= drawer.CARD_CHARACTERS
 
 
 def test_chunks_are_inert_whatever_a_card_says(conn: sqlite3.Connection) -> None:
     fill(conn, 60, hostile=True)
-    text = "".join(details.chunks(conn, frame.read(conn)))
+    text = "".join(drawer.chunks(conn, frame.read(conn)))
     assert text.isascii()
     assert "<" not in text
     assert any("\\u003cscript" in text for _ in HOSTILE)
@@ -110,7 +109,7 @@ def test_chunks_are_inert_whatever_a_card_says(conn: sqlite3.Connection) -> None
 
 def test_the_digest_is_of_everything_in_the_chunks(conn: sqlite3.Connection) -> None:
     fill(conn, 30)
-    before = details.digest(conn)
+    before = drawer.digest(conn)
     for change in (
         "UPDATE card SET input_hash = 'new' WHERE dataset_id = 3",
         "UPDATE field_value SET verified = 1 - verified",
@@ -118,17 +117,17 @@ def test_the_digest_is_of_everything_in_the_chunks(conn: sqlite3.Connection) -> 
         "UPDATE neighbor SET distance = distance / 2",
     ):
         conn.execute(change)
-        assert details.digest(conn) != before, change
-        before = details.digest(conn)
+        assert drawer.digest(conn) != before, change
+        before = drawer.digest(conn)
 
 
 def test_the_digest_does_not_tell_in_which_order_cards_were_read(conn: sqlite3.Connection) -> None:
     fill(conn, 30)
-    before = details.digest(conn)
+    before = drawer.digest(conn)
     conn.execute("PRAGMA foreign_keys = OFF")
     for table in ("result", "embedding", "field_value", "summary"):
         conn.execute(f"UPDATE {table} SET result_id = -result_id")
-    assert details.digest(conn) == before
+    assert drawer.digest(conn) == before
 
 
 def test_old_chunks_go_when_new_ones_come(conn: sqlite3.Connection, tmp_path: Path) -> None:

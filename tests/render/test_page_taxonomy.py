@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.store.views import ensure_views
-from render import page
-from render.drawing import details, frame, methodology
+from render.page import drawer, frame, methodology, page
 from taxonomy.model import loads
 
 from .own import OWN, fill_own
@@ -42,7 +41,7 @@ def test_the_axes_are_those_of_the_taxonomy(conn: sqlite3.Connection) -> None:
 
 
 def test_the_drawer_tells_every_field_by_its_label(conn: sqlite3.Connection) -> None:
-    (chunk,) = details.chunks(conn, frame.read(conn))
+    (chunk,) = drawer.chunks(conn, frame.read(conn))
     row = json.loads(re.fullmatch(r"hfmap\.details\(0,(.*)\);\n", chunk)[1])[0]  # type: ignore[index]
     assert [name for name, *_ in row["fields"]] == ["What about", "Mood", "Extent", "Uses", "Places", "Noisy"]
     assert {name: value for name, value, *_ in row["fields"]}["Places"] == "the far-north"

@@ -79,7 +79,7 @@ def test_what_npm_brings_is_laid_out_and_verified(
     }
     monkeypatch.setattr(hook, "fetch", lambda pins, npmrc, scratch: archives)
     assert hook.fill(checkout)
-    folder = checkout / "render" / "assets" / "vendor"
+    folder = checkout / "render" / "page" / "assets" / "vendor"
     loaded = vendor.load(folder)
     assert loaded is not None
     scripts = loaded.scripts(["https://cdn.example/deck.gl@9.1/dist.min.js"])
@@ -108,7 +108,7 @@ def test_a_package_without_the_right_integrity_is_refused(
     monkeypatch.setattr(hook, "find_npm", lambda: str(fake))
     with pytest.raises(hook.FetchError, match="integrity"):
         hook.fill(checkout)
-    assert not (checkout / "render" / "assets" / "vendor").exists()
+    assert not (checkout / "render" / "page" / "assets" / "vendor").exists()
 
 
 def test_without_a_network_npm_fails_and_the_build_does_not(
@@ -143,5 +143,5 @@ def test_the_wheel_carries_the_libraries(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", script], cwd=copy, check=True, capture_output=True)
     (wheel,) = (copy / "out").glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"render/assets/vendor/{name}" for name in ("manifest.json", "js.json", "fonts.json")} <= names
-    assert "render/assets/page.css" in names
+    assert {f"render/page/assets/vendor/{name}" for name in ("manifest.json", "js.json", "fonts.json")} <= names
+    assert "render/page/assets/page.css" in names

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.cli.passes import run_passes
 from engine.config import Secrets, Settings
 from engine.events import Bus, PassFinished
+from engine.run.passes import run_passes
 from tests.render.database import Card, blobs, cards, create, put
 
 

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import PassError
-from render import page
-from render.drawing import frame, picture, plot
+from render.page import frame, page, picture, plot
 
 from .fill import connect, fill
 

@@ -12,9 +12,8 @@ import pytest
 
 from engine.errors import BudgetReachedError, HfmapError, PassError, StoppedError, TransientError, UsageError
 from engine.events import Event, ItemDone, ItemFailed, PassFinished, PassStarted, Subscriber
-from render import layout, topics
-from render.names import asking, naming
-from render.trees import grouping, lineage, tree
+from render.layout import layout
+from render.topics import asking, continuity, grouping, naming, topics, tree
 from tests.render.database import blobs, cards, create, put
 from tests.render.naming_double import Encoder, Namer, letters, name_answer
 
@@ -442,7 +441,7 @@ def test_carrying_over_keeps_ids_and_lets_new_datasets_join() -> None:
         tree.Topic((1, 1), "Gone Part", "m", [], [9], (0, 1), [9], 10),
     ]
     places = {1: (0.0, 0.0), 2: (0.1, 0.0), 3: (0.0, 0.1), 4: (5.0, 5.0), 5: (5.0, 5.1), 6: (0.05, 0.05)}
-    carried = lineage.carry(old, places, kept=[1, 2, 3, 4, 5])
+    carried = continuity.carry(old, places, kept=[1, 2, 3, 4, 5])
     assert [(t.place, t.name, t.members, t.parent, t.lasting_id) for t in carried] == [
         ((0, 0), "Left", [1, 2, 3, 6], None, 7),
         ((1, 0), "Left Part", [1, 2], (0, 0), 9),
@@ -455,9 +454,9 @@ def test_topics_are_matched_one_to_one_and_by_their_exemplars() -> None:
 
     old = [topic((0, 0), range(10), [0, 1]), topic((0, 1), range(20, 30), [20, 21])]
     new = [topic((0, 0), range(20, 28), []), topic((0, 1), range(9), []), topic((1, 0), range(8), [])]
-    found = lineage.match(old, new, unchanged=range(100))
+    found = continuity.match(old, new, unchanged=range(100))
     assert found == {(0, 0): old[1], (0, 1): old[0]}
-    assert lineage.match(old, new, unchanged=range(2, 100)) == {(0, 0): old[1]}
+    assert continuity.match(old, new, unchanged=range(2, 100)) == {(0, 0): old[1]}
 
 
 def test_a_persons_name_goes_before_an_equal_one() -> None:

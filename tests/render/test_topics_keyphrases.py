@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from render.names import abbreviations, keyphrases, naming
-from render.names.candidates import last_resort
-from render.trees import clusters
-from render.trees.topic_documents import Document, tasks_of
+from render.topics import abbreviations, clusters, keyphrases, naming
+from render.topics.candidates import last_resort
+from render.topics.documents import Document, tasks_of
 
 
 def document(number: int, body: str, *, title: str = "", tasks: tuple[str, ...] = (), language: str = "") -> Document:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.sources.base import MAX_CARD_BYTES, Entry
-from engine.sources.card import input_hash_of, metadata, parse_card, pretty_name
+from engine.hub.entries import Entry
+from taxonomy.card import MAX_CARD_BYTES, input_hash_of, metadata, parse_card, pretty_name
 
 BODY = "# Title\n\n" + "Sentences about birds and their songs. " * 10
 

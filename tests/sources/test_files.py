@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.errors import SourceError
-from engine.sources.base import Entry
+from engine.hub.entries import Entry
 from engine.sources.files import FileSource
 
 pytestmark = pytest.mark.anyio

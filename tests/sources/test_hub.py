@@ -16,12 +16,13 @@ import pytest
 
 from engine.errors import HfmapError, KeyRefusedError, SourceError, TransientError
 from engine.events import Bus, CallRetried, Event
-from engine.retry_after import retry_after
-from engine.sources.base import MAX_CARD_BYTES, Entry
-from engine.sources.hub import HubListing
-from engine.sources.hub_address import dataset_url
-from engine.sources.hub_cards import HubCards
-from engine.sources.session import MOST_BYTES
+from engine.hub.address import dataset_url
+from engine.hub.cards import HubCards
+from engine.hub.entries import Entry
+from engine.hub.listing import HubListing
+from engine.hub.session import MOST_BYTES
+from engine.text import retry_after
+from taxonomy.card import MAX_CARD_BYTES
 from tests.services import DatasetState, FaultKind, Services, generated_cards
 
 pytestmark = pytest.mark.anyio

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from taxonomy.answers.quotes import MAX_WORDS
+from taxonomy.answers.validate import Parsed
 from taxonomy.model import Taxonomy, load
 from taxonomy.prompt import examples
-from taxonomy.quotes import MAX_WORDS
-from taxonomy.validate import Parsed
 
 TAXONOMY = load()
 EXAMPLE = examples(TAXONOMY)[3]

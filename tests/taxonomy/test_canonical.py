@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxonomy.canonical import spelling_key, usual_spellings
+from taxonomy.model_names import spelling_key, usual_spellings
 
 
 @pytest.mark.parametrize(

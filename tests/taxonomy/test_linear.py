@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxonomy import extractive, linear, rules, scoring
+from taxonomy.keyless import lexicon, linear, rules, summary
+from taxonomy.keyless.rules import CardInput, extract
 from taxonomy.model import PACKAGED, load
-from taxonomy.rules import CardInput, extract
 
 SPEECH = (
     "Sixty hours of read speech by volunteers with transcripts. The recordings were made at home.\n\n"
@@ -22,14 +22,14 @@ SPEECH = (
 
 
 def seen(text: str, title: str = "") -> linear.Document:
-    return linear.document(title, (), text, scoring.score(load(), title, (), text))
+    return linear.document(title, (), text, lexicon.score(load(), title, (), text))
 
 
 def test_the_weights_are_small_and_speak_the_taxonomys_language() -> None:
     assert linear.WEIGHTS.stat().st_size < 1_000_000
     for name, columns in linear.load().columns.items():
-        assert set(columns) <= set(scoring.slugs_of(load().field(name)))
-    assert set(extractive.shipped_weights()) == set(extractive.FEATURES)
+        assert set(columns) <= set(lexicon.slugs_of(load().field(name)))
+    assert set(summary.shipped_weights()) == set(summary.FEATURES)
 
 
 @given(st.text(max_size=300))
@@ -67,7 +67,7 @@ def test_a_taxonomy_with_other_slugs_is_not_answered_with_ours(tmp_path: Path) -
 
 
 def test_numpy_is_not_imported_before_it_is_needed() -> None:
-    code = "import sys, taxonomy.rules; print('numpy' in sys.modules)"
+    code = "import sys, taxonomy.keyless.rules; print('numpy' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
 
@@ -88,7 +88,7 @@ LINES = [
 
 @pytest.mark.parametrize(("sentence", "opening"), LINES)
 def test_a_sentence_is_rewritten_to_open_with_what_the_records_are(sentence: str, opening: str) -> None:
-    found = extractive.candidates(sentence, "OwlNet")
+    found = summary.candidates(sentence, "OwlNet")
     assert found
     assert found[0].line.lower().startswith(opening.lower().removeprefix("dataset of "))
 
@@ -103,9 +103,9 @@ def test_a_sentence_is_rewritten_to_open_with_what_the_records_are(sentence: str
     ],
 )
 def test_sentences_about_getting_or_citing_the_data_are_no_summaries(sentence: str) -> None:
-    assert extractive.candidates(sentence, "Owls") == []
+    assert summary.candidates(sentence, "Owls") == []
 
 
 def test_what_stripping_leaves_behind_is_tidied() -> None:
-    found = extractive.candidates("Hooting () recorded over 900 nights \\ in Norway, Sweden and Finland,.", "Owls")
+    found = summary.candidates("Hooting () recorded over 900 nights \\ in Norway, Sweden and Finland,.", "Owls")
     assert found[0].line == "Hooting recorded over 900 nights in Norway, Sweden and Finland."

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxonomy import prompt
+from taxonomy.answers.quotes import MAX_WORDS
+from taxonomy.answers.validate import parse_extraction, summary_problem
 from taxonomy.model import Taxonomy, load
-from taxonomy.quotes import MAX_WORDS
-from taxonomy.validate import parse_extraction, summary_problem
 
 TAXONOMY = load()
 

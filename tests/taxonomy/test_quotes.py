@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from taxonomy.quotes import clip, locate
+from taxonomy.answers.quotes import clip, locate
 
 CARD = (
     "# Birds\n\n"

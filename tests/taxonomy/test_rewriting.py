@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from taxonomy import extractive
-from taxonomy.rewriting import rewritten
-from taxonomy.rules import CardInput, summarize
+from taxonomy.keyless import summary
+from taxonomy.keyless.openings import rewritten
+from taxonomy.keyless.rules import CardInput, summarize
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_without_a_fit_name_a_verb_is_no_opening(title: str) -> None:
     ],
 )
 def test_columns_tables_and_broken_ends_are_no_summaries(text: str) -> None:
-    assert extractive.candidates(text, "Owls") == []
+    assert summary.candidates(text, "Owls") == []
 
 
 def test_a_line_broken_by_an_editor_is_one_sentence() -> None:
@@ -60,7 +60,7 @@ def test_a_line_broken_by_an_editor_is_one_sentence() -> None:
         "One-second .wav audio files, each containing a single spoken\n"
         "English word or background noise from a crowd of volunteers."
     )
-    assert extractive.candidates(text, "Owls")[0].line == (
+    assert summary.candidates(text, "Owls")[0].line == (
         "One-second .wav audio files, each containing a single spoken English word or background noise from a crowd "
         "of volunteers."
     )
@@ -82,5 +82,5 @@ def test_a_line_broken_by_an_editor_is_one_sentence() -> None:
 )
 def test_odd_cards_get_a_line_that_keeps_the_rules(body: str) -> None:
     line = summarize(CardInput(body, "Owl calls", ("task_categories:audio-classification",)))
-    assert extractive.summary_problem(line) is None
+    assert summary.summary_problem(line) is None
     assert not any(mark in line for mark in "<>|`[]{}")

@@ -13,11 +13,11 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from taxonomy.answers.validate import summary_problem
 from taxonomy.buckets import display, role
 from taxonomy.cardtext import split_front_matter
+from taxonomy.keyless.rules import CardInput, extract, summarize
 from taxonomy.model import Taxonomy, load
-from taxonomy.rules import CardInput, extract, summarize
-from taxonomy.validate import summary_problem
 
 CORPUS = Path(__file__).parents[2] / "../shared/corpus/cards.jsonl.gz"
 needs_corpus = pytest.mark.skipif(not CORPUS.exists(), reason="../shared/corpus is not on this machine")

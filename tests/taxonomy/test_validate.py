@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taxonomy.loosejson import objects
+from taxonomy.answers.json_repair import objects
+from taxonomy.answers.normalize import nearest, normalize, squash
+from taxonomy.answers.validate import absent, merge, parse_extraction
 from taxonomy.model import Taxonomy, load, loads
-from taxonomy.normalize import nearest, normalize, squash
-from taxonomy.validate import absent, merge, parse_extraction
 from taxonomy.values import json_value
 
 _spec = importlib.util.spec_from_file_location("answers", Path(__file__).with_name("answers.py"))

@@ -1,0 +1,147 @@
+"""A provider's calls at its stages: paid for within the budget and entered into the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import anyio
+
+from engine.calls.budget import Budget
+from engine.calls.caller import Caller
+from engine.errors import HfmapError, ProviderError
+from engine.events import Bus, CallFinished, Stage
+from engine.providers.http import UnansweredError
+from engine.providers.prices import Price
+from engine.store.records import CallRow, call_made
+from engine.store.runs import Ids
+from engine.store.writer import Writer
+from engine.usage import Usage
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Where the calls of a run are entered."""
+
+    run_id: int
+    ids: Ids
+    writer: Writer
+    bus: Bus
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One model of one provider. Local providers have no caller: they are neither limited nor entered."""
+
+    provider: str
+    model: str
+    price: Price
+    budget: Budget
+    ledger: Ledger
+    caller: Caller | None
+    keep: bool = False
+
+    @asynccontextmanager
+    async def keeping(self) -> AsyncIterator[Service]:
+        """For what is to be stored: the task's place stays taken from a call's answer to the end of the block.
+
+        So a process that dies loses no more answers than there are places.
+        """
+        try:
+            yield replace(self, keep=True)
+        finally:
+            if self.caller is not None:
+                self.caller.release()
+
+    @property
+    def fatal(self) -> HfmapError | None:
+        """What made calling pointless, if anything."""
+        return self.caller.breaker.fatal if self.caller else None
+
+    async def call(
+        self, stage: Stage, items: int, most: Usage, ask: Callable[[], Awaitable[tuple[T, Usage]]]
+    ) -> tuple[T, int | None]:
+        """Make one call, as often as it takes.
+
+        Args:
+            stage: whose call it is.
+            items: how many cards it is for.
+            most: the most tokens it can use.
+            ask: makes the call once.
+
+        Returns:
+            The answer, and the number of the call in the ledger (None for local providers).
+
+        Raises:
+            BudgetReachedError: the call might exceed the budget; it was not made.
+            ProviderError: it failed for good, or too often.
+        """
+        if self.caller is None:
+            return (await ask())[0], None
+        self.caller.breaker.check()
+        price, budget, dearest = self.price, self.budget, self.price.usd(most)
+        spent, begun, outcome = Usage(), 0, "interrupted"
+
+        async def paid() -> T:
+            nonlocal spent, begun
+            async with budget.reserve(dearest) as reservation:
+                begun += 1
+                usage = None
+                try:
+                    answer, usage = await ask()
+                except ProviderError as error:
+                    # A broken connection leaves open what was paid: the ledger has facts, the budget the worst case.
+                    usage = error.usage
+                    if usage is None and isinstance(error, UnansweredError):
+                        reservation.lose()
+                    raise
+                finally:
+                    if usage is not None:
+                        spent += usage
+                        reservation.settle(price.usd(usage))
+            return answer
+
+        started = anyio.current_time()
+        call_id = None
+        try:
+            answer, _ = await self.caller.call(stage, paid, keep=self.keep)
+            outcome = "done"
+        except HfmapError as error:
+            outcome = _outcome(error)
+            raise
+        finally:
+            if begun:
+                seconds = round(anyio.current_time() - started, 3)
+                call_id = await self._enter(stage, items, spent, price.usd(spent), seconds, begun - 1, outcome)
+        return answer, call_id
+
+    async def _enter(
+        self, stage: Stage, items: int, usage: Usage, usd: float, seconds: float, retries: int, outcome: str
+    ) -> int:
+        call_id = self.ledger.ids.next_call()
+        row = CallRow(
+            call_id,
+            self.ledger.run_id,
+            stage,
+            self.provider,
+            self.model,
+            items,
+            usage,
+            usd,
+            seconds,
+            retries,
+            outcome,
+        )
+        with anyio.CancelScope(shield=True):
+            await self.ledger.writer.post(call_made(row))
+        self.ledger.bus(CallFinished(stage, self.provider, self.model, items, usage, usd, seconds, retries, outcome))
+        return call_id
+
+
+def _outcome(error: HfmapError) -> str:
+    """Name an error for the ledger: RefusedError is "refused"."""
+    return type(error).__name__.removesuffix("Error").lower()

@@ -1,0 +1,55 @@
+"""Options that several commands share, and the start of every command that reads the database."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from engine.config import load_settings
+from engine.store.connection import missing_database, open_readonly
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def db_option(function: F) -> F:
+    """Add --db."""
+    return click.option("--db", metavar="PATH", help="The database. [default: hfmap.sqlite]")(function)
+
+
+def json_option(function: F) -> F:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")(function)
+
+
+def database_path(db: str | None) -> Path:
+    """The database's path from --db, the environment, hfmap.toml or the default.
+
+    Raises:
+        UsageError: a setting is wrong.
+    """
+    return load_settings({"db": db}).db
+
+
+@contextmanager
+def reading(db: str | None) -> Iterator[sqlite3.Connection]:
+    """A read-only connection whose rows are addressed by name; text that is not UTF-8 never raises.
+
+    Raises:
+        HfmapError: there is no database.
+        StoreError: it cannot be used.
+    """
+    path = database_path(db)
+    if not path.exists():
+        raise missing_database(path)
+    conn = open_readonly(path)
+    try:
+        conn.row_factory = sqlite3.Row
+        conn.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        yield conn
+    finally:
+        conn.close()

@@ -1,0 +1,173 @@
+"""The one way out: data to stdout, words to stderr, in three modes (human, json, quiet)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.cli import _errors as errors
+from engine.cli._text import json_text, plain
+from engine.config import Secrets
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Mode = Literal["human", "json", "quiet"]
+
+
+class Output:
+    """Where a command puts its data and its words.
+
+    human: text; json: data as JSON, words still on stderr; quiet: data that was asked for, and errors,
+    nothing else. A reader of stdout that goes away (`| head`) ends the output, not the work: see `alive`.
+    """
+
+    def __init__(self, mode: Mode = "human", *, redact: Callable[[str], str] | None = None) -> None:
+        self.mode: Mode = mode
+        self.redact = redact or _secrets_of_environment().redact
+        self.alive = True
+        self.final_page: Path | None = None
+        self.suspend: Callable[[], AbstractContextManager[object]] = nullcontext
+        """Takes a live display off the terminal while a question is asked; the display sets it."""
+        self._console: Console | None = None
+        for stream in (sys.stdout, sys.stderr):
+            # Lone surrogates, or a terminal that is not UTF-8, must not stop a command.
+            if hasattr(stream, "reconfigure"):
+                # It flushes; what cannot be written (a full disk) is reported where it is written.
+                with contextlib.suppress(OSError):
+                    stream.reconfigure(errors="backslashreplace")
+
+    @property
+    def console(self) -> Console:
+        """The one rich console, on stderr: the live display and all words share it."""
+        if self._console is None:
+            from rich.console import Console
+
+            self._console = Console(stderr=True, highlight=False, markup=False)
+        return self._console
+
+    @property
+    def live(self) -> bool:
+        """Whether stderr is a terminal that can show a moving display."""
+        return self.mode == "human" and _is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+
+    @property
+    def interactive(self) -> bool:
+        """Whether somebody is there to answer a question."""
+        return self.mode == "human" and _is_terminal(sys.stdin) and _is_terminal(sys.stderr)
+
+    def data(self, text: str) -> None:
+        """Write a line to stdout (in quiet mode too: it is what was asked for).
+
+        Raises:
+            BrokenPipeError: nobody reads stdout any more; the caller has nothing left to do.
+        """
+        if sys.stdout is not None:
+            sys.stdout.write(text + "\n")
+
+    def json(self, value: Any, *, indent: int | None = None) -> None:
+        """Write a JSON value to stdout, on one line unless `indent` is given.
+
+        Raises:
+            BrokenPipeError: as `data`.
+        """
+        self.data(json_text(value, indent=indent))
+
+    def page(self, path: Path) -> None:
+        """Remember the page that a run made; its path is the last thing said, on stdout."""
+        self.final_page = path
+
+    def stream_line(self, line: str) -> None:
+        """Write and flush a line of a running command; once nobody reads it any more, do nothing."""
+        if not self.alive or sys.stdout is None:
+            return
+        try:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self.alive = False
+            silence_stdout()
+
+    def say(self, text: str) -> None:
+        """Write words for a person to stderr, unless quiet."""
+        if self.mode != "quiet":
+            self._words(text)
+
+    def warn(self, text: str) -> None:
+        """Write a warning to stderr, unless quiet."""
+        self.say(f"Warning: {text}")
+
+    def error(self, message: str, hint: str | None = None) -> None:
+        """Write an error, and what to do next, to stderr, in every mode."""
+        self._words(f"hfmap: {message}")
+        if hint:
+            self._words(f"       {hint}")
+
+    def error_line(self, text: str) -> None:
+        """Write a line that belongs to an error, in every mode."""
+        self._words(text)
+
+    def fail(self, error: BaseException, *, debug: bool = False) -> int:
+        """Say what went wrong; return the exit code."""
+        said = errors.say(error)
+        if debug:
+            self._raw(self.redact(errors.details(error)))
+        self.error(said.message, said.hint)
+        return said.exit_code
+
+    def confirm(self, question: str) -> bool:
+        """Ask a yes-or-no question on the terminal; nobody there, or no answer, means no."""
+        if not self.interactive:
+            return False
+        with self.suspend():
+            sys.stderr.write(f"{plain(self.redact(question))} [y/N] ")
+            sys.stderr.flush()
+            return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+    def _words(self, text: str) -> None:
+        lines = (plain(line) for line in self.redact(text).split("\n"))
+        self._raw("\n".join(lines) + "\n")
+
+    def _raw(self, text: str) -> None:
+        if sys.stderr is not None:
+            # While a live display runs, rich stands in for sys.stderr and prints above it.
+            with contextlib.suppress(BrokenPipeError):
+                sys.stderr.write(text)
+                sys.stderr.flush()
+
+
+@contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """End quietly when the reader of stdout has gone, as in `hfmap sql … | head`."""
+    try:
+        yield
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        silence_stdout()
+
+
+def silence_stdout() -> None:
+    """Point stdout at nothing, so that the interpreter's last flush does not complain."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def _is_terminal(stream: Any) -> bool:
+    try:
+        return bool(stream.isatty())
+    except (AttributeError, ValueError):
+        return False
+
+
+def _secrets_of_environment() -> Secrets:
+    # Lenient where load_secrets is strict: a malformed key must not be printed either.
+    get = os.environ.get
+    return Secrets(get("CO_API_KEY"), get("ANTHROPIC_API_KEY"), get("HF_TOKEN"), get("OPENAI_API_KEY"))

@@ -1,0 +1,178 @@
+"""A trial of a changed taxonomy: a sample of cards read again, compared with what is stored, and what all would cost.
+
+Nothing is stored. What is paid for is said, not entered in the ledger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import aiosqlite
+import anyio
+
+from engine.calls.budget import Budget
+from engine.calls.caller import Caller
+from engine.calls.service import Ledger, Service
+from engine.errors import HfmapError, ProviderError
+from engine.events import Bus
+from engine.pipeline.enrichers import EXTRACT_CHARS, Enricher, ModelExtractor, RulesExtractor
+from engine.pipeline.sync import MODEL_CALLS, first_error
+from engine.pipeline.tokens import Kind, tokens
+from engine.pipeline.work import Work, work_for
+from engine.providers.base import Completer
+from engine.providers.prices import price_of
+from engine.store.records import FieldRow
+from engine.store.runs import Ids
+from engine.store.schema import schema_sql
+from engine.store.writer import Writer
+from engine.usage import Usage
+from taxonomy import prompt
+from taxonomy.card import parse_card
+from taxonomy.cardtext import split_front_matter
+from taxonomy.model import Taxonomy
+
+FIELD_TOKENS, FIELDS = 50, 8
+"""Tokens that one field adds to an answer, and how many fields `sizes.TYPICAL` reckons with."""
+
+_STRATA = """
+SELECT d.dataset_id, d.repo_id, coalesce(v.value, '') FROM dataset d
+JOIN in_force i ON i.dataset_id = d.dataset_id AND i.stage = 'extract'
+LEFT JOIN field_value v ON v.result_id = i.result_id AND v.field = ?
+WHERE d.on_map = 1
+"""
+_CARDS = """
+SELECT c.dataset_id, d.repo_id, c.input_hash, c.text FROM card c JOIN dataset d USING (dataset_id)
+WHERE c.dataset_id IN (SELECT value FROM json_each(?)) ORDER BY d.repo_id
+"""
+_ALL = "SELECT DISTINCT c.input_hash, c.text FROM card c JOIN dataset d USING (dataset_id) WHERE d.on_map = 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What reading cards costs in US dollars, by list prices; nothing for local readers."""
+
+    cards: int
+    usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A sample read again.
+
+    `fields`: by dataset_id, the rows that would be stored; `failed` cards gave none; `error` is what ended it early.
+    """
+
+    fields: dict[int, tuple[FieldRow, ...]]
+    failed: int
+    usd: float
+    error: HfmapError | None = None
+
+
+def choose(conn: sqlite3.Connection, size: int, field: str) -> list[Work]:
+    """Pick cards that have been read, in proportion to the values of a field, at least one of each while there is room.
+
+    The same database gives the same sample.
+    """
+    strata: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for dataset_id, repo_id, value in conn.execute(_STRATA, (field,)):
+        strata[value].append((hashlib.sha256(repo_id.encode("utf-8", "replace")).hexdigest(), dataset_id))
+    places = shares_of({value: len(members) for value, members in strata.items()}, size)
+    ids = [dataset_id for value, count in places.items() for _, dataset_id in sorted(strata[value])[:count]]
+    return [
+        work_for(dataset_id, repo_id, input_hash, parse_card(text))
+        for dataset_id, repo_id, input_hash, text in conn.execute(_CARDS, (json.dumps(ids),))
+    ]
+
+
+def shares_of(sizes: dict[str, int], places: int) -> dict[str, int]:
+    """Divide places among strata: one each to the largest first, the rest by size (largest remainders)."""
+    order = sorted(sizes, key=lambda name: (-sizes[name], name))
+    given = dict.fromkeys(order[:places], 1)
+    left = min(places, sum(sizes.values())) - len(given)
+    room = {name: sizes[name] - 1 for name in given}
+    total = sum(room.values())
+    if left <= 0 or not total:
+        return given
+    exact = {name: left * room[name] / total for name in room}
+    for name, share in exact.items():
+        given[name] += int(share)
+    rest = left - sum(int(share) for share in exact.values())
+    for name in sorted(exact, key=lambda n: (int(exact[n]) - exact[n], n))[:rest]:
+        given[name] += 1
+    return given
+
+
+def price(completer: Completer | None, taxonomy: Taxonomy, bodies: Sequence[str]) -> Price:
+    """Price the reading of cards under a taxonomy; repairs and longer answers than usual come on top."""
+    if completer is None or not completer.paid:
+        return Price(len(bodies), 0.0)
+    system = tokens(prompt.extraction_system(taxonomy))
+    kind = Kind("extract", completer.model, system, completer.headroom > 0)
+    usage = kind.usage([tokens(prompt.card_message(body[:EXTRACT_CHARS])) for body in bodies], {})
+    more = FIELD_TOKENS * (len(taxonomy.fields) - FIELDS) * len(bodies)
+    usage = Usage(usage.input, max(0, usage.output + more), usage.cache_write, usage.cache_read)
+    return Price(len(bodies), price_of(completer.model).usd(usage))
+
+
+def all_bodies(conn: sqlite3.Connection) -> list[str]:
+    """The bodies of all cards on the map, one of each text."""
+    return [split_front_matter(text)[1].strip()[:EXTRACT_CHARS] for _, text in conn.execute(_ALL)]
+
+
+async def read_again(
+    works: Sequence[Work], completer: Completer | None, taxonomy: Taxonomy, budget: float | None
+) -> Trial:
+    """Read the fields of cards under a taxonomy, by a model or, without one, by rules.
+
+    Where the provider cannot be used any more, or the budget is reached, what has been read until then is returned.
+
+    Raises:
+        HfmapError: that was so before any card was read.
+    """
+    extractor: Enricher = RulesExtractor(taxonomy) if completer is None else ModelExtractor(completer, taxonomy)
+    money, fields, failed = Budget(budget), dict[int, tuple[FieldRow, ...]](), 0
+    waiting, error = iter(works), None
+
+    async def worker(service: Service) -> None:
+        nonlocal failed
+        for work in waiting:
+            try:
+                fields[work.dataset_id] = (await extractor.enrich(work, service)).fields
+            except ProviderError:
+                if service.fatal is not None:
+                    raise
+                failed += 1
+
+    try:
+        # Calls are entered in a ledger of the trial's own, which goes with it.
+        async with aiosqlite.connect(":memory:", isolation_level=None) as scratch, anyio.create_task_group() as outer:
+            await scratch.executescript(schema_sql())
+            writer = Writer(scratch)
+            await outer.start(writer.run)
+            try:
+                service = _service(completer, money, Ledger(1, Ids(0, 0, 0), writer, Bus()))
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(1 if completer is None else MODEL_CALLS):
+                        tasks.start_soon(worker, service)
+            finally:
+                writer.close()
+    except* HfmapError as errors:
+        error = first_error(errors)
+        if not fields:
+            raise error from None
+    return Trial(fields, failed, money.spent, error)
+
+
+def _service(completer: Completer | None, budget: Budget, ledger: Ledger) -> Service:
+    if completer is None or not completer.remote:
+        name, model = (completer.provider, completer.model) if completer else ("local", "rules")
+        return Service(name, model, price_of(model, paid=False), budget, ledger, None)
+    at_once = anyio.CapacityLimiter(MODEL_CALLS)
+    caller = Caller(completer.provider, at_once=at_once, bus=ledger.bus, stage="extract")
+    model_price = price_of(completer.model, paid=completer.paid)
+    return Service(completer.provider, completer.model, model_price, budget, ledger, caller)

@@ -1,0 +1,1 @@
+"""Questions to the database: a connection in, frozen dataclasses out."""

@@ -1,0 +1,1 @@
+"""The layout of the map: neighbours, the fit, what is placed later, and how good it is."""

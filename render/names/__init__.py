@@ -1,1 +1,0 @@
-"""Names of topics: by a model, or from key phrases."""

@@ -1,0 +1,246 @@
+"""One query → the page's columns.
+
+A `Frame` holds everything that the map page shows before anyone asks for more: one row per dataset on the map
+that has a position in the newest layout, ordered by repository id, and the newest topic tree. Texts are plain
+(see `render.escape`); categories are small integers into a vocabulary. What only the detail drawer needs is
+read by `render.page.drawer`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sqlite3
+from collections import Counter
+from dataclasses import astuple, dataclass, field
+from datetime import date
+from typing import Any
+
+from engine.store.taxonomies import taxonomy_in_force
+from render.escape import plain
+from render.page.axes import Axis, axes
+
+UNKNOWN = "Unknown"
+
+SIZES = [
+    "<1K", "1K–10K", "10K–100K", "100K–1M", "1M–10M", "10M–100M", "100M–1B", "1B–10B", "10B–100B", "100B–1T",
+    ">1T", UNKNOWN,
+]  # fmt: skip
+"""Size buckets from small to large (DESIGN.md)."""
+
+_SPELLING = {
+    "sft": "SFT", "vqa": "VQA", "llm": "LLM", "rag": "RAG", "3d": "3D", "sharegpt": "ShareGPT",
+}  # fmt: skip
+_LAST = {UNKNOWN, "None", "Not stated", "Not applicable", "Other"}
+
+MOST_WORDS = 31
+"""Of a list's axis: the page keeps what a dataset has of it as a 32-bit set."""
+RARER = "Rarer values"
+
+_QUERY = """
+SELECT d.dataset_id, v.repo_id, v.author, v.name, v.pretty_name, v.summary, v.likes, v.downloads, v.created_at,
+    v.last_modified, v.gated, v.license, v.x, v.y, d.first_seen_run, c.stored_run, c.stored_at{columns}
+FROM datasets v JOIN dataset d ON d.repo_id = v.repo_id LEFT JOIN card c ON c.dataset_id = d.dataset_id
+WHERE v.on_map = 1 AND v.x IS NOT NULL AND v.y IS NOT NULL
+ORDER BY v.repo_id
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A named region. `layer` 0 is the coarsest; `parent` is an index into `Frame.topics`, or -1."""
+
+    name: str
+    layer: int
+    parent: int
+    size: int
+
+
+@dataclass(slots=True)
+class Frame:
+    """The page's columns: every list has one entry per dataset, in the order of `repo_ids`.
+
+    axes: what can be filtered and coloured by; each has its codes (one word a dataset) or bits (a set of words).
+    x, y: coordinates as the layout has them. likes, downloads: -1 where unknown. created, modified: days since
+    1970-01-01, -1 where unknown. codes[key]: indices into vocabularies[key]. bits[key]: sets of such indices
+    as integers (bit i for entry i). topic_of[layer]: indices into topics, -1 where a dataset is in none.
+    novelty: 0 as before, 1 card changed, 2 new in the newest listing. day: the newest card's date.
+    """
+
+    axes: tuple[Axis, ...] = ()
+    dataset_ids: list[int] = field(default_factory=list)
+    repo_ids: list[str] = field(default_factory=list)
+    pretty: list[str] = field(default_factory=list)
+    summary: list[str] = field(default_factory=list)
+    licence: list[str] = field(default_factory=list)
+    likes: list[int] = field(default_factory=list)
+    downloads: list[int] = field(default_factory=list)
+    created: list[int] = field(default_factory=list)
+    modified: list[int] = field(default_factory=list)
+    novelty: list[int] = field(default_factory=list)
+    x: list[float] = field(default_factory=list)
+    y: list[float] = field(default_factory=list)
+    codes: dict[str, list[int]] = field(default_factory=dict)
+    bits: dict[str, list[int]] = field(default_factory=dict)
+    vocabularies: dict[str, list[str]] = field(default_factory=dict)
+    topics: list[Topic] = field(default_factory=list)
+    topic_of: list[list[int]] = field(default_factory=list)
+    day: date | None = None
+
+    def __len__(self) -> int:
+        return len(self.repo_ids)
+
+    def digest(self) -> str:
+        """SHA-256, in hex, of every value here."""
+        parts: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
+        parts["topics"] = [(t.name, t.layer, t.parent, t.size) for t in self.topics]
+        parts["axes"] = [astuple(axis) for axis in self.axes]
+        parts["day"] = self.day.isoformat() if self.day else None
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def sizes(self) -> list[float]:
+        """Diameters of the markers in pixels: 3 + 15 · log10(likes), normalised to 0…1 over the map."""
+        logs = [math.log10(max(likes, 1)) for likes in self.likes]
+        low, high = (min(logs), max(logs)) if logs else (0.0, 0.0)
+        span = high - low
+        return [3 + 15 * ((value - low) / span if span else 0.5) for value in logs]
+
+
+def read(conn: sqlite3.Connection) -> Frame:
+    """Read the page's columns from the store."""
+    there = {column[1] for column in conn.execute("PRAGMA table_info(datasets)")}
+    # The view follows the taxonomy at the next sync or map: until then it may lack a field.
+    found = tuple(axis for axis in axes(taxonomy_in_force(conn)) if axis.column in there)
+    shown = [axis.column for axis in found] + ["primary_stage"]
+    cursor = conn.execute(_QUERY.format(columns="".join(f', v."{name}" AS "v.{name}"' for name in shown)))
+    names = [column[0] for column in cursor.description]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor]
+    frame = Frame(axes=found)
+    # The last run that brought something: a run that found nothing new must leave the page as it is.
+    newest = max((max(row["first_seen_run"] or 0, row["stored_run"] or 0) for row in rows), default=0)
+    for row in rows:
+        frame.dataset_ids.append(row["dataset_id"])
+        frame.repo_ids.append(row["repo_id"])
+        pretty = plain(row["pretty_name"], 120)
+        frame.pretty.append("" if pretty == plain(row["name"], 120) else pretty)
+        frame.summary.append(plain(row["summary"]))
+        frame.licence.append(plain(row["license"], 40))
+        frame.likes.append(-1 if row["likes"] is None else row["likes"])
+        frame.downloads.append(-1 if row["downloads"] is None else row["downloads"])
+        frame.created.append(_day(row["created_at"]))
+        frame.modified.append(_day(row["last_modified"]))
+        new = row["first_seen_run"] is not None and row["first_seen_run"] == newest
+        changed = row["stored_run"] is not None and row["stored_run"] == newest
+        frame.novelty.append(2 if new else 1 if changed else 0)
+        frame.x.append(row["x"])
+        frame.y.append(row["y"])
+    for axis in found:
+        values = [row[f"v.{axis.column}"] for row in rows]
+        if axis.kind == "slugs":
+            lists = [_labels(value, empty="None" if axis.may_be_empty else UNKNOWN) for value in values]
+            frame.bits[axis.key], frame.vocabularies[axis.key] = _encode_lists(lists)
+        else:
+            labels = [
+                _flag(value) if axis.kind == "flag" else label(value, slug=axis.kind == "slug") for value in values
+            ]
+            frame.codes[axis.key], frame.vocabularies[axis.key] = _encode(axis.key, labels)
+    if "stage" in frame.bits:
+        # One of its stages, for the colours.
+        labels = [label(row["v.primary_stage"], slug=True) for row in rows]
+        frame.codes["primary"], frame.vocabularies["primary"] = _encode("primary", labels)
+    stored = max((row["stored_at"] or "" for row in rows), default="")
+    frame.day = date.fromisoformat(stored[:10]) if stored else None
+    _read_topics(conn, frame)
+    return frame
+
+
+def _day(text: str | None) -> int:
+    try:
+        return (date.fromisoformat((text or "")[:10]) - date(1970, 1, 1)).days
+    except ValueError:
+        return -1
+
+
+def label(value: object, *, slug: bool) -> str:
+    """What the page calls a value; `slug`: a slug of the taxonomy, to be shown as words."""
+    text = plain(value, 60)
+    if not text:
+        return UNKNOWN
+    if not slug:
+        return text
+    words = text.replace("_", " ").replace("-", " ").split(" ")
+    spelled = " ".join(_SPELLING.get(word.lower(), word) for word in words)
+    return spelled[:1].upper() + spelled[1:]
+
+
+def _flag(value: object) -> str:
+    return UNKNOWN if value is None else "Yes" if value == 1 else "No"
+
+
+def _labels(value: str | None, *, empty: str) -> list[str]:
+    try:
+        parsed = json.loads(value) if value else []
+    except ValueError:
+        parsed = value  # a single slug, from before the field was a list
+    items = parsed if isinstance(parsed, list) else [parsed]
+    if not items:
+        return [empty if value else UNKNOWN]
+    return list(dict.fromkeys(label(item, slug=True) for item in items))
+
+
+def _order(counts: Counter[str]) -> list[str]:
+    """Frequent values first; those that say nothing last."""
+    return sorted(counts, key=lambda word: (word in _LAST, -counts[word], word))
+
+
+def _encode(key: str, labels: list[str]) -> tuple[list[int], list[str]]:
+    counts = Counter(labels)
+    vocabulary = _order(counts)
+    if key == "size":
+        vocabulary.sort(key=lambda word: SIZES.index(word) if word in SIZES else len(SIZES))
+    index = {word: i for i, word in enumerate(vocabulary)}
+    return [index[word] for word in labels], vocabulary
+
+
+def _encode_lists(rows: list[list[str]]) -> tuple[list[int], list[str]]:
+    vocabulary = _order(Counter(word for labels in rows for word in labels))
+    if len(vocabulary) > MOST_WORDS:
+        vocabulary = [*vocabulary[: MOST_WORDS - 1], RARER]
+    index = {word: i for i, word in enumerate(vocabulary)}
+    last = len(vocabulary) - 1
+    codes = [{index.get(word, last) for word in labels} for labels in rows]
+    return [sum(1 << code for code in found) for found in codes], vocabulary
+
+
+def _read_topics(conn: sqlite3.Connection, frame: Frame) -> None:
+    tree = conn.execute("SELECT max(tree_id) FROM topic_tree").fetchone()[0]
+    rows = conn.execute(
+        "SELECT topic_id, name, layer, parent_id FROM topic WHERE tree_id = ? ORDER BY layer, topic_id", (tree,)
+    ).fetchall()
+    row_of = {dataset_id: i for i, dataset_id in enumerate(frame.dataset_ids)}
+    members: dict[int, list[int]] = {topic_id: [] for topic_id, *_ in rows}
+    for topic_id, dataset_id in conn.execute(
+        "SELECT topic_id, dataset_id FROM topic_member WHERE tree_id = ?", (tree,)
+    ):
+        if dataset_id in row_of and topic_id in members:
+            members[topic_id].append(row_of[dataset_id])
+    index: dict[int, int] = {}
+    taken: set[tuple[int, str]] = set()
+    for topic_id, name, layer, parent in rows:
+        shown = plain(name, 80)
+        if not shown or not members[topic_id]:
+            continue
+        # DataMapPlot merges equal names of one layer into one label, so they are told apart here.
+        unique, count = shown, 1
+        while (layer, unique) in taken:
+            count += 1
+            unique = f"{shown} · {count}"
+        taken.add((layer, unique))
+        index[topic_id] = len(frame.topics)
+        frame.topics.append(Topic(unique, layer, index.get(parent, -1), len(members[topic_id])))
+    depth = max((topic.layer for topic in frame.topics), default=-1) + 1
+    frame.topic_of = [[-1] * len(frame) for _ in range(depth)]
+    for topic_id, topic in index.items():
+        for row in members[topic_id]:
+            frame.topic_of[frame.topics[topic].layer][row] = topic

@@ -1,1 +1,0 @@
-"""Handing the page on: as a folder, or as a Space."""

@@ -1,0 +1,1 @@
+"""Answers of models: read, repaired, validated, and proved by quotes from the card."""
