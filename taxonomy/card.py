@@ -96,6 +96,21 @@ class Card:
         return tuple(dict.fromkeys((*tags, *_texts(self.front_matter.get("tags")))))
 
 
+@dataclass(frozen=True, slots=True)
+class CardInput:
+    """A card as the stages see it: what is embedded, and what fields and summary are made from.
+
+    Attributes:
+        text: the body without front matter, perhaps cut.
+        title: the pretty name, the first heading or the repository's name.
+        tags: as the Hub writes them ("task_categories:translation").
+    """
+
+    text: str
+    title: str
+    tags: tuple[str, ...] = ()
+
+
 def parse_card(raw: bytes | str) -> Card:
     """Decode a card and read its front matter."""
     text, problems = _decoded(raw)

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from taxonomy.card import parse_card
-from taxonomy.keyless.rules import CardInput
+from taxonomy.card import CardInput, parse_card
 
 SEED = 20261120
 """Of every fold and shuffle."""

@@ -24,10 +24,10 @@ import numpy as np
 from keyless_summaries import fit_summary_weights
 from threadpoolctl import threadpool_limits
 
+from taxonomy.card import CardInput
 from taxonomy.cardtext import strip
 from taxonomy.keyless import lexicon, linear, summary
 from taxonomy.keyless.linear import Document, LinearModel, document
-from taxonomy.keyless.rules import CardInput
 from taxonomy.model import load as load_taxonomy
 
 CARD_WEIGHT = 4.0

@@ -28,8 +28,8 @@ from engine.store.reads import Reader
 from engine.store.runs import Spec
 from engine.usage import Usage
 from taxonomy import prompt
+from taxonomy.card import CardInput
 from taxonomy.cardtext import split_front_matter
-from taxonomy.keyless.rules import CardInput
 from taxonomy.model import Taxonomy
 
 CHEAPER = "claude-haiku-5-5"

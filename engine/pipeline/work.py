@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from taxonomy.card import Card
-from taxonomy.keyless.rules import CardInput
+from taxonomy.card import Card, CardInput
 
 LONGEST_BODY = 20_000
 """Characters of a body that travel through the queues; no stage reads further. Bounds the memory of a full queue."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.usage import Usage
-from taxonomy.keyless.rules import CardInput
+from taxonomy.card import CardInput
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from engine.providers.http import UnansweredError, imported, within
 from engine.text import retry_after, safe, short, whole
 from engine.usage import Usage
 from engine.vectors import as_float32
-from taxonomy.keyless.rules import CardInput
+from taxonomy.card import CardInput
 
 MODEL = "embed-v4.0"
 DIMENSIONS = 512

@@ -16,7 +16,7 @@ from engine.errors import ServiceDownError, UsageError
 from engine.providers.base import Embedded
 from engine.providers.static import MAX_CHARS, embedding_text
 from engine.text import short
-from taxonomy.keyless.rules import CardInput
+from taxonomy.card import CardInput
 
 BATCH_SIZE = 96
 

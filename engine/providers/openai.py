@@ -16,7 +16,7 @@ from engine.providers.static import MAX_CHARS, embedding_text
 from engine.text import sound, whole
 from engine.usage import Usage
 from engine.vectors import as_float32
-from taxonomy.keyless.rules import CardInput
+from taxonomy.card import CardInput
 
 THINKING_TOKENS = 4_000
 """Room for the thinking of models that do, which counts toward max_tokens. It costs nothing where it is not used."""

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 from engine.errors import ProviderError
 from engine.providers.base import Embedded
+from taxonomy.card import CardInput
 from taxonomy.cardtext import strip
 from taxonomy.fingerprint import module_digest
-from taxonomy.keyless.rules import CardInput
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

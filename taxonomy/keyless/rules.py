@@ -8,11 +8,11 @@ says so.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
 from taxonomy.answers.quotes import clip_span
+from taxonomy.card import CardInput
 from taxonomy.cardtext import StrippedText, strip_mapped
 from taxonomy.keyless import entities, lexicon, linear
 from taxonomy.keyless.summary import best_line
@@ -32,15 +32,6 @@ _LEAST = 0.22
 _ENOUGH_WORDS = 8
 #: A further training stage must be at least so probable beside the first.
 _ALSO_STAGE = 0.6
-
-
-@dataclass(frozen=True, slots=True)
-class CardInput:
-    """A card: `text` is the body without front matter; `tags` as the Hub writes them ("task_categories:…")."""
-
-    text: str
-    title: str
-    tags: tuple[str, ...] = ()
 
 
 def extract(card: CardInput, taxonomy: Taxonomy, model: linear.LinearModel | None = None) -> Extraction:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from engine.errors import ProviderError
 from engine.providers import static
 from engine.providers.static import StaticEmbedder, embedding_text
-from taxonomy.keyless.rules import CardInput
+from taxonomy.card import CardInput
 
 TEXTS = [
     "Hours of read speech with transcripts for speech recognition",

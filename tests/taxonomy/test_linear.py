@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taxonomy.card import CardInput
 from taxonomy.keyless import lexicon, linear, rules, summary
-from taxonomy.keyless.rules import CardInput, extract
+from taxonomy.keyless.rules import extract
 from taxonomy.model import PACKAGED, load
 
 SPEECH = (

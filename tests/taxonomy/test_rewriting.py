@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from taxonomy.card import CardInput
 from taxonomy.keyless import summary
 from taxonomy.keyless.openings import rewritten
-from taxonomy.keyless.rules import CardInput, summarize
+from taxonomy.keyless.rules import summarize
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from taxonomy.answers.validate import summary_problem
 from taxonomy.buckets import display, role
+from taxonomy.card import CardInput
 from taxonomy.cardtext import split_front_matter
-from taxonomy.keyless.rules import CardInput, extract, summarize
+from taxonomy.keyless.rules import extract, summarize
 from taxonomy.model import Taxonomy, load
 
 CORPUS = Path(__file__).parents[2] / "../shared/corpus/cards.jsonl.gz"
