@@ -16,7 +16,8 @@ from engine.pipeline.sync import Plan, Sync
 from engine.providers.anthropic import EXTRACTION_MODEL, AnthropicCompleter
 from engine.providers.cohere import CohereEmbedder
 from engine.store.connection import open_passes, prepare
-from engine.store.runs import Ids, put_in_force, start_run
+from engine.store.results import put_in_force
+from engine.store.runs import Ids, start_run
 from taxonomy.model import Field, Slug, Taxonomy, load
 from taxonomy.prompt import summary_system
 from tests.conftest import Run

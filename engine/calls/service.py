@@ -15,8 +15,7 @@ from engine.errors import HfmapError, ProviderError
 from engine.events import Bus, CallFinished, Stage
 from engine.providers.http import UnansweredError
 from engine.providers.prices import Price
-from engine.store.records import CallRow, call_made
-from engine.store.runs import Ids
+from engine.store.runs import CallRow, Ids, insert_call
 from engine.store.writer import Writer
 from engine.usage import Usage
 
@@ -137,7 +136,7 @@ class Service:
             outcome,
         )
         with anyio.CancelScope(shield=True):
-            await self.ledger.writer.post(call_made(row))
+            await self.ledger.writer.post(insert_call(row))
         self.ledger.bus(CallFinished(stage, self.provider, self.model, items, usage, usd, seconds, retries, outcome))
         return call_id
 

@@ -14,7 +14,8 @@ from typing import Any
 
 from engine.errors import HfmapError, UsageError
 from engine.store.clock import iso_utc
-from engine.store.overrides import SUMMARY, Correction, known_id
+from engine.store.datasets import find_dataset
+from engine.store.overrides import SUMMARY, Correction
 from taxonomy.corrections import CorrectionError, read_summary, read_value, written
 from taxonomy.model import Taxonomy
 
@@ -88,7 +89,7 @@ def read_file(name: str, conn: sqlite3.Connection, taxonomy: Taxonomy) -> list[C
 
 def _correction(conn: sqlite3.Connection, taxonomy: Taxonomy, row: dict[str, str], *, explain: bool) -> Correction:
     repo_id = row["repo_id"].strip()
-    known = known_id(conn, repo_id)
+    known = find_dataset(conn, repo_id)
     if known is None:
         hint = _like(conn, repo_id) if explain else None
         raise CorrectionError(f'there is no dataset "{repo_id}" in the database', hint=hint)

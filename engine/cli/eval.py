@@ -44,7 +44,7 @@ def eval_(reference: Path | None, against: str | None, db: str | None, as_json: 
     from engine.reports import answers, evaluation, evaluation_report
     from engine.reports.document import Report, Section
     from engine.reports.reference import read_reference
-    from engine.store.taxonomies import taxonomy_in_force
+    from engine.store.views import taxonomy_in_force
 
     output = Output("json" if as_json else "human")
     facts: dict[str, Any] = {}

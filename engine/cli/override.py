@@ -16,18 +16,10 @@ from engine.cli._output import Output
 from engine.cli._rows import write_rows
 from engine.cli.show import find
 from engine.errors import UsageError
-from engine.store.connection import missing_database, open_passes, prepare
-from engine.store.lock import writing
-from engine.store.overrides import (
-    SUMMARY,
-    Correction,
-    clear_corrections,
-    known_id,
-    put_corrections,
-    read_corrections,
-)
-from engine.store.taxonomies import taxonomy_in_force
-from engine.store.views import ensure_views
+from engine.store.connection import missing_database, open_passes, prepare, writing
+from engine.store.datasets import find_dataset
+from engine.store.overrides import SUMMARY, Correction, clear_corrections, put_corrections, read_corrections
+from engine.store.views import ensure_views, taxonomy_in_force
 from taxonomy.corrections import CorrectionError, written
 
 _AGAIN = "It counts at once in the database and in search; the page shows it after: hfmap map"
@@ -122,7 +114,7 @@ def locate(conn: sqlite3.Connection, wanted: str) -> tuple[int, str]:
         HfmapError: there is none; the hint names those with ids like it.
     """
     name = re.sub(r"^https?://[^/]+/(datasets/)?", "", wanted.strip()).strip("/")
-    return known_id(conn, name) or find(conn, wanted)
+    return find_dataset(conn, name) or find(conn, wanted)
 
 
 def _set(

@@ -47,7 +47,7 @@ def taxonomy_(sample: int | None, db: str | None, as_json: bool, page: Path | No
             hint="hfmap report taxonomy --sample 50 --taxonomy FILE",
         )
     from engine.reports import taxonomy_report
-    from engine.store.taxonomies import taxonomy_in_force
+    from engine.store.views import taxonomy_in_force
 
     with reading(db) as conn:
         facts = taxonomy_report.measure(conn, taxonomy_in_force(conn))

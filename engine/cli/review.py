@@ -13,7 +13,7 @@ from engine.cli._options import db_option, json_option, reading
 from engine.cli._output import Output
 from engine.cli._text import plain
 from engine.queries.review import Doubt, doubts
-from engine.store.taxonomies import taxonomy_in_force
+from engine.store.views import taxonomy_in_force
 from taxonomy.corrections import written
 
 

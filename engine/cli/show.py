@@ -14,9 +14,8 @@ from engine.cli._options import db_option, json_option, reading
 from engine.cli._output import Output
 from engine.cli._text import plain
 from engine.errors import HfmapError
-from engine.store.overrides import known_id
-from engine.store.taxonomies import taxonomy_in_force
-from engine.store.views import MOST_LAYERS
+from engine.store.datasets import find_dataset
+from engine.store.views import MOST_LAYERS, taxonomy_in_force
 
 _FIELDS = """
 SELECT field, value, quote, verified, confidence, problem, origin AS provider, model, note, created_at
@@ -65,7 +64,7 @@ def find(conn: sqlite3.Connection, wanted: str) -> tuple[int, str]:
         HfmapError: there is none; the hint names those with ids like it.
     """
     name = re.sub(r"^https?://[^/]+/(datasets/)?", "", wanted.strip()).strip("/")
-    if (known := known_id(conn, name)) is not None:
+    if (known := find_dataset(conn, name)) is not None:
         return known
     for where in ("repo_id = ? COLLATE NOCASE", "name = ? COLLATE NOCASE"):
         rows = conn.execute(f"SELECT dataset_id, repo_id FROM dataset WHERE {where} LIMIT 2", (name,)).fetchall()

@@ -18,8 +18,7 @@ from engine.cli.dryrun import ASK_ABOVE
 from engine.config import Secrets, Settings, load_secrets, load_settings
 from engine.errors import EXIT_DONE, EXIT_FAILED, HfmapError, UsageError
 from engine.run.clients import completer, extraction_model
-from engine.store.taxonomies import taxonomy_in_force
-from engine.store.views import usable_taxonomy
+from engine.store.views import taxonomy_in_force, usable_taxonomy
 from taxonomy.fingerprint import RULES
 
 if TYPE_CHECKING:

@@ -21,8 +21,17 @@ from engine.pipeline.enrich import CardStage, StageContext, StageState
 from engine.pipeline.enrichers import ModelEnricher, most_tokens
 from engine.pipeline.work import Work, work_for
 from engine.providers.batches import MOST_BYTES, MOST_REQUESTS, AnthropicBatches, BatchAnswer, UnsureError
-from engine.store.batches import BatchReader, OpenBatch, OpenRequest, RequestOutcome, charged, over, settled
-from engine.store.records import CallRow, call_made, mended
+from engine.store.batches import (
+    BatchReader,
+    OpenBatch,
+    OpenRequest,
+    RequestOutcome,
+    end_batch,
+    record_request_call,
+    settle_request,
+)
+from engine.store.results import delete_failures
+from engine.store.runs import CallRow, insert_call
 from taxonomy.card import parse_card
 
 PORTION = 500
@@ -56,7 +65,7 @@ class BatchStage(CardStage):
                 continue
             requests = await self._reader.open_requests(batch.batch_id)
             if not requests:
-                await self._context.writer.write(*over(batch.batch_id, "ended"))
+                await self._context.writer.write(*end_batch(batch.batch_id, "ended"))
                 continue
             self.state.busy.update(request.input_hash for request in requests)
             self.state.due += len(requests)
@@ -169,7 +178,7 @@ class BatchStage(CardStage):
             await self._take_portion(batch, due[start : start + PORTION])
         if not await self._reader.open_requests(batch.batch_id):
             end: Literal["ended", "lost"] = "lost" if answers is None else "ended"
-            await self._context.writer.write(*over(batch.batch_id, end))
+            await self._context.writer.write(*end_batch(batch.batch_id, end))
             self._post.tell(name, batch.requests, end)
 
     async def _take_portion(self, batch: OpenBatch, due: Sequence[tuple[BatchAnswer, OpenRequest]]) -> None:
@@ -194,7 +203,7 @@ class BatchStage(CardStage):
             call_id = await self._enter(batch_id, answer)
 
         async def settle(outcome: RequestOutcome) -> None:
-            await writer.write(settled(batch_id, answer.custom_id, outcome))
+            await writer.write(settle_request(batch_id, answer.custom_id, outcome))
 
         if work is None:
             # The card has changed since, or its fields have come from elsewhere.
@@ -214,18 +223,20 @@ class BatchStage(CardStage):
 
     async def _accept(self, batch_id: str, answer: BatchAnswer, work: Work, call_id: int | None) -> None:
         text = answer.answer.text if answer.answer is not None else ""
-        crossed_off = settled(batch_id, answer.custom_id, "stored")
+        crossed_off = settle_request(batch_id, answer.custom_id, "stored")
         async with self._service.keeping() as service:
             try:
                 enriched = await self._asker.accept(work, text, call_id, service)
             except HfmapError as error:
                 await self._failed(work, error)
                 if not isinstance(error, CONCERNS_ALL):
-                    await self._context.writer.write(settled(batch_id, answer.custom_id, "failed"))
+                    await self._context.writer.write(settle_request(batch_id, answer.custom_id, "failed"))
                 return
             rows = enriched.rows(self._key(work, enriched.call_id))
             with anyio.CancelScope(shield=True):
-                await self._context.writer.write(*rows, mended([(work.dataset_id, self.state.stage)]), crossed_off)
+                await self._context.writer.write(
+                    *rows, delete_failures([(work.dataset_id, self.state.stage)]), crossed_off
+                )
         self._stored([work])
 
     async def _enter(self, batch_id: str, answer: BatchAnswer) -> int:
@@ -238,7 +249,7 @@ class BatchStage(CardStage):
             call_id, service.ledger.run_id, stage, service.provider, service.model, 1, answer.usage, usd, 0.0, 0, outcome
         )  # fmt: skip
         with anyio.CancelScope(shield=True):
-            await self._context.writer.post(call_made(row), charged(batch_id, answer.custom_id, call_id))
+            await self._context.writer.post(insert_call(row), record_request_call(batch_id, answer.custom_id, call_id))
         self._context.bus(
             CallFinished(stage, service.provider, service.model, 1, answer.usage, usd, 0.0, 0, outcome)
         )  # fmt: skip

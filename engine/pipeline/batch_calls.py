@@ -21,7 +21,7 @@ from engine.events import BatchChanged
 from engine.pipeline.enrich import StageContext, StageState
 from engine.providers.base import Prompt
 from engine.providers.batches import AnthropicBatches, BatchAnswer, BatchStatus, UnsureError
-from engine.store.batches import BatchReader, OpenBatch, OpenRequest, intended, over, submitted
+from engine.store.batches import BatchReader, OpenBatch, OpenRequest, end_batch, record_batch, record_submission
 from engine.store.clock import utc_now
 
 T = TypeVar("T")
@@ -73,7 +73,7 @@ class Postbox:
         names = [f"{batch_id}-{number}" for number in range(len(pending))]
         rows = [OpenRequest(name, p.dataset_id, p.input_hash, None) for name, p in zip(names, pending, strict=True)]
         context = self._context
-        await context.writer.write(*intended(batch, context.run_id, self._stage, self._spec_id, rows))
+        await context.writer.write(*record_batch(batch, context.run_id, self._stage, self._spec_id, rows))
         questions = [(name, one.prompt) for name, one in zip(names, pending, strict=True)]
         for _ in range(SENDINGS):
             try:
@@ -84,16 +84,16 @@ class Postbox:
                     return found
                 why: HfmapError = error
             except HfmapError:
-                await context.writer.write(*over(batch_id, "lost"))
+                await context.writer.write(*end_batch(batch_id, "lost"))
                 raise
             else:
                 return await self._sent(batch, status)
-        await context.writer.write(*over(batch_id, "lost"))
+        await context.writer.write(*end_batch(batch_id, "lost"))
         raise why
 
     async def _sent(self, batch: OpenBatch, status: BatchStatus) -> OpenBatch:
         with anyio.CancelScope(shield=True):
-            await self._context.writer.write(submitted(batch.batch_id, status.id))
+            await self._context.writer.write(record_submission(batch.batch_id, status.id))
         self.tell(status.id, batch.requests, "submitted")
         return OpenBatch(batch.batch_id, status.id, batch.requests, batch.created_at)
 
@@ -108,7 +108,7 @@ class Postbox:
             return await self._sent(batch, status)
         if undecided:
             return batch
-        await self._context.writer.write(*over(batch.batch_id, "lost"))
+        await self._context.writer.write(*end_batch(batch.batch_id, "lost"))
         return None
 
     async def find(self, batch: OpenBatch) -> OpenBatch | None:

@@ -9,7 +9,7 @@ from engine.calls.caller import Caller
 from engine.events import Bus
 from engine.hub.entries import Entry
 from engine.sources.base import CardFetcher
-from engine.store.reads import Known, Reader
+from engine.store.datasets import DatasetReader, KnownDataset
 from engine.store.runs import Ids
 from engine.store.writer import Writer
 from taxonomy.card import input_hash_of
@@ -25,7 +25,7 @@ class Candidate:
 
     entry: Entry
     dataset_id: int
-    known: Known | None
+    known: KnownDataset | None
 
     @property
     def is_new(self) -> bool:
@@ -59,7 +59,7 @@ class IntakeContext:
     run_id: int
     ids: Ids
     writer: Writer
-    reader: Reader
+    reader: DatasetReader
     bus: Bus
     counts: Counter[str]
     fetcher: CardFetcher | None

@@ -19,20 +19,17 @@ from engine.pipeline.listing import Listing
 from engine.pipeline.membership import Membership
 from engine.pipeline.unlisted import Aftermath
 from engine.sources.base import Source
-from engine.store.history import card_changed, membership_changes
-from engine.store.records import (
+from engine.store.changes import record_card_change, record_membership_changes
+from engine.store.datasets import (
     CardAnswer,
     CardRow,
-    FailureRow,
-    card_answers,
-    card_stored,
-    described,
-    failed,
-    membership_settled,
-    mended,
-    to_json,
+    insert_card,
+    update_card_status,
+    update_descriptions,
+    update_membership,
 )
-from engine.store.writer import Statement
+from engine.store.results import FailureRow, delete_failures, record_failures
+from engine.store.writer import Statement, to_json
 from taxonomy.card import SHORTEST_BODY, Card, parse_card
 
 WORKERS = 8
@@ -77,7 +74,7 @@ class Intake:
             self.context.bus(StageClosed("card"))
         await Aftermath(self.context).settle(limit=limit)
         await self.context.writer.write(
-            *membership_settled(self.context.run_id), *membership_changes(self.context.run_id)
+            *update_membership(self.context.run_id), *record_membership_changes(self.context.run_id)
         )
 
     async def _settle_known(self, candidates: Sequence[Candidate]) -> list[Candidate]:
@@ -192,10 +189,10 @@ class Intake:
                 input_hash=card.input_hash,
                 stored_run=self.context.run_id,
             )
-            statements = [described([(candidate.dataset_id, description)]), card_stored(row)]
+            statements = [update_descriptions([(candidate.dataset_id, description)]), insert_card(row)]
             if known is not None and known.input_hash is not None:
                 statements.append(
-                    card_changed(self.context.run_id, candidate.dataset_id, known.input_hash, card.input_hash)
+                    record_card_change(self.context.run_id, candidate.dataset_id, known.input_hash, card.input_hash)
                 )
                 self.context.counts["cards_changed"] += 1
             else:
@@ -209,7 +206,9 @@ class Intake:
 
     async def _answer(self, candidate: Candidate, answer: CardAnswer, *more: Statement) -> None:
         await self.context.writer.write(
-            card_answers([(candidate.dataset_id, answer)]), *more, mended([(candidate.dataset_id, "card")])
+            update_card_status([(candidate.dataset_id, answer)]),
+            *more,
+            delete_failures([(candidate.dataset_id, "card")]),
         )
 
     async def _failed(self, candidate: Candidate, error: HfmapError) -> bool:
@@ -222,7 +221,7 @@ class Intake:
             return True
         attempts = error.attempts if isinstance(error, ProviderError) else 1
         row = FailureRow(candidate.dataset_id, "card", None, None, False, str(error), attempts, self.context.run_id)
-        await self.context.writer.write(failed([row]))
+        await self.context.writer.write(record_failures([row]))
         self.context.counts["cards_failed"] += 1
         self.context.bus(ItemFailed("card", candidate.entry.repo_id, str(error), attempts, permanent=False))
         await self._admit_as_known(candidate)

@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.hub.entries import Entry
-from engine.store.records import Described
+from engine.store.datasets import DatasetDescription
 from taxonomy import buckets
 from taxonomy.card import metadata, pretty_name
 
 
-def describe(entry: Entry, declared: Mapping[str, Any]) -> Described:
+def describe(entry: Entry, declared: Mapping[str, Any]) -> DatasetDescription:
     """Merge an entry with what its card's front matter declares."""
     found = metadata(declared, entry.card_data, entry.tags)
     licenses = found.get("license", ())
     tasks = found.get("task_categories", ())
-    return Described(
+    return DatasetDescription(
         pretty_name=pretty_name(declared, entry.card_data),
         license=licenses[0] if licenses else None,
         metadata=found,

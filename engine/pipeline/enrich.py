@@ -16,8 +16,16 @@ from engine.events import Bus, ItemDone, ItemFailed, Notice, StageClosed, StageG
 from engine.pipeline.enrichers import Enricher
 from engine.pipeline.work import Work
 from engine.providers.base import Embedded, Embedder
-from engine.store.records import FailureRow, ResultKey, ResultStage, embeddings, failed, mended
-from engine.store.runs import Ids, Spec
+from engine.store.results import (
+    FailureRow,
+    ResultKey,
+    ResultStage,
+    Spec,
+    delete_failures,
+    insert_embeddings,
+    record_failures,
+)
+from engine.store.runs import Ids
 from engine.store.writer import Writer
 from engine.usage import Usage
 
@@ -134,7 +142,7 @@ class Stage(ABC):
             work.dataset_id, self.state.stage, self.state.spec_id, work.input_hash, permanent, str(error), attempts,
             self._context.run_id,
         )  # fmt: skip
-        await self._context.writer.write(failed([row]))
+        await self._context.writer.write(record_failures([row]))
         self.state.failed += 1
         self._context.bus(ItemFailed(self.state.stage, work.repo_id, str(error), attempts, permanent))
 
@@ -170,7 +178,7 @@ class CardStage(Stage):
                 return
             rows = enriched.rows(self._key(work, enriched.call_id))
             with anyio.CancelScope(shield=True):
-                await self._context.writer.write(*rows, mended([(work.dataset_id, self.state.stage)]))
+                await self._context.writer.write(*rows, delete_failures([(work.dataset_id, self.state.stage)]))
         self._stored([work])
 
 
@@ -213,7 +221,8 @@ class EmbedStage(Stage):
         keys = [self._key(work, call_id) for work in batch]
         with anyio.CancelScope(shield=True):
             await self._context.writer.write(
-                *embeddings(keys, answer.vectors), mended([(work.dataset_id, "embed") for work in batch])
+                *insert_embeddings(keys, answer.vectors),
+                delete_failures([(work.dataset_id, "embed") for work in batch]),
             )
         self._stored(batch)
 

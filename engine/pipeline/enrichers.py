@@ -14,8 +14,7 @@ from engine.calls.service import Service
 from engine.errors import BadAnswerError, RefusedError
 from engine.pipeline.work import Work
 from engine.providers.base import Completer, Completion, Prompt
-from engine.store.records import FieldRow, ResultKey, extraction, summarized
-from engine.store.runs import Spec
+from engine.store.results import FieldRow, ResultKey, Spec, insert_field_values, insert_summary
 from engine.store.writer import Statement
 from engine.usage import Usage
 from taxonomy import prompt
@@ -51,8 +50,8 @@ class Enriched:
     def rows(self, key: ResultKey) -> tuple[Statement, ...]:
         """Make the statements that store this."""
         if self.summary is not None:
-            return summarized(key, self.summary, self.problem)
-        return extraction(key, self.fields)
+            return insert_summary(key, self.summary, self.problem)
+        return insert_field_values(key, self.fields)
 
 
 class Enricher(Protocol):

@@ -24,8 +24,8 @@ from engine.providers.base import Completer, Embedder
 from engine.providers.prices import PRICES, PRICES_AS_OF, price_of
 from engine.sources.base import Source
 from engine.store.connection import open_readonly
-from engine.store.reads import Reader
-from engine.store.runs import Spec
+from engine.store.datasets import DatasetReader
+from engine.store.results import Spec
 from engine.usage import Usage
 from taxonomy import prompt
 from taxonomy.card import CardInput
@@ -153,7 +153,11 @@ async def estimate(scope: Scope) -> Estimate:
     """
     async with _reading(scope.db) as conn:
         found = await survey(
-            scope.source, Reader(conn) if conn else None, target=scope.target, limit=scope.limit, refresh=scope.refresh
+            scope.source,
+            DatasetReader(conn) if conn else None,
+            target=scope.target,
+            limit=scope.limit,
+            refresh=scope.refresh,
         )
         ledger = await seen(conn) if conn else {}
         due = {spec.stage: await _due(conn, spec, found, scope.retry_failed) for spec in scope.specs}

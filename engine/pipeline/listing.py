@@ -12,8 +12,8 @@ from engine.hub.entries import Entry
 from engine.pipeline.candidate import Candidate, IntakeContext
 from engine.pipeline.describe import describe
 from engine.sources.base import Source
-from engine.store.history import renamed
-from engine.store.records import DatasetRow, described, listed, to_json
+from engine.store.datasets import DatasetRow, insert_listing, rename_dataset, update_descriptions
+from engine.store.writer import to_json
 
 
 class Listing:
@@ -57,7 +57,7 @@ class Listing:
                     for c in candidates
                 ]
                 self._context.newborn.update(c.entry.created_at for c in candidates if c.is_new and c.entry.created_at)
-                await self._context.writer.write(listed(rows), described(descriptions))
+                await self._context.writer.write(insert_listing(rows), update_descriptions(descriptions))
                 for row in rows:
                     self._context.bus(ItemDone("list", row.repo_id))
                 yield candidates
@@ -96,7 +96,7 @@ class Listing:
             if len(names) == 1:
                 row = (await self._context.reader.known(names))[names[0]]
                 await self._context.writer.write(
-                    *renamed(self._context.run_id, row.dataset_id, names[0], entry.repo_id)
+                    *rename_dataset(self._context.run_id, row.dataset_id, names[0], entry.repo_id)
                 )
                 former.pop(entry.sha or "")
                 self._context.counts["renamed"] += 1

@@ -17,7 +17,7 @@ from engine.events import Bus, Notice
 from engine.pipeline.enrichers import ask, most_tokens
 from engine.providers.base import Completer, Prompt
 from engine.providers.prices import price_of
-from engine.store.concurrent import open_async
+from engine.store.connection import open_async
 from engine.store.runs import Ids
 from engine.store.writer import Writer
 

@@ -9,7 +9,7 @@ from engine.hub.entries import Entry
 from engine.pipeline.candidate import Candidate
 from engine.pipeline.work import LONGEST_BODY
 from engine.sources.base import Source
-from engine.store.reads import Known, Reader
+from engine.store.datasets import DatasetReader, KnownDataset
 from taxonomy.card import parse_card
 
 
@@ -39,7 +39,7 @@ class Survey:
     hashes: dict[str, None] = field(default_factory=dict)
     bodies: dict[str, str] = field(default_factory=dict)
 
-    def look_at(self, entry: Entry, known: Known | None, *, refresh: bool) -> None:
+    def look_at(self, entry: Entry, known: KnownDataset | None, *, refresh: bool) -> None:
         """Take the next entry of the ranking."""
         self.looked_at += 1
         if entry.private or entry.disabled:
@@ -56,7 +56,7 @@ class Survey:
             self.unread += 1
             self._member(known, None)
 
-    def _card_at_hand(self, raw: bytes, known: Known | None) -> None:
+    def _card_at_hand(self, raw: bytes, known: KnownDataset | None) -> None:
         card = parse_card(raw)
         self.unchanged += known is not None and known.input_hash == card.input_hash
         self.new += known is None or known.input_hash is None
@@ -64,7 +64,7 @@ class Survey:
             self.bodies[card.input_hash] = card.body[:LONGEST_BODY]
             self._member(known, card.input_hash)
 
-    def _member(self, known: Known | None, input_hash: str | None) -> None:
+    def _member(self, known: KnownDataset | None, input_hash: str | None) -> None:
         self.members += 1
         if known is not None:
             self.ids.append(known.dataset_id)
@@ -72,7 +72,7 @@ class Survey:
             self.hashes[input_hash] = None
 
 
-async def survey(source: Source, reader: Reader | None, *, target: int, limit: int, refresh: bool) -> Survey:
+async def survey(source: Source, reader: DatasetReader | None, *, target: int, limit: int, refresh: bool) -> Survey:
     """Walk down the ranking until `target` datasets are found for the map; `reader` is None without a database.
 
     Raises:
@@ -94,9 +94,9 @@ async def survey(source: Source, reader: Reader | None, *, target: int, limit: i
     return found
 
 
-async def _renamed(reader: Reader, strangers: Sequence[Entry], listed: set[str]) -> dict[str, Known]:
+async def _renamed(reader: DatasetReader, strangers: Sequence[Entry], listed: set[str]) -> dict[str, KnownDataset]:
     """Find datasets that are known by another name: at the same commit, of the same day, and not listed themselves."""
-    found: dict[str, Known] = {}
+    found: dict[str, KnownDataset] = {}
     former = await reader.by_commit([e.sha for e in strangers if e.sha], 0)
     for entry in strangers:
         same = former.get(entry.sha or "", [])

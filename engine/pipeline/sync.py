@@ -38,11 +38,11 @@ from engine.providers.batches import batches_of
 from engine.providers.prices import price_of
 from engine.sources.base import CardFetcher, Source
 from engine.store.batches import BatchReader
-from engine.store.concurrent import open_async
-from engine.store.history import remember, result_changes
-from engine.store.reads import Reader
-from engine.store.records import ResultStage, admitted
-from engine.store.runs import Ids, Spec
+from engine.store.changes import record_result_changes, remember
+from engine.store.connection import open_async
+from engine.store.datasets import DatasetReader, admit_datasets
+from engine.store.results import ResultReader, ResultStage, Spec
+from engine.store.runs import Ids
 from engine.store.writer import Writer
 from taxonomy.card import Card, parse_card
 from taxonomy.model import Taxonomy
@@ -133,10 +133,10 @@ class Sync:
             open_async(plan.db) as reading,
             anyio.create_task_group() as outer,
         ):
-            writer, reader = Writer(writing), Reader(reading)
+            writer, reader, results = Writer(writing), DatasetReader(reading), ResultReader(reading)
             await remember(writing)
             # Embedders that learn it from their first answer are told what it has to agree with.
-            plan.embedder.dimensions = plan.embedder.dimensions or await reader.dimensions(spec_ids["embed"])
+            plan.embedder.dimensions = plan.embedder.dimensions or await results.dimensions(spec_ids["embed"])
             await outer.start(writer.run)
             try:
                 ledger = Ledger(plan.run_id, ids, writer, self._bus)
@@ -150,12 +150,12 @@ class Sync:
                         plan.run_id, ids, writer, reader, self._bus, result.counts, plan.fetcher, caller
                     ),
                     refresh=plan.refresh,
-                    admit=lambda members, cards: self._admit(writer, reader, members, cards),
+                    admit=lambda members, cards: self._admit(writer, reader, results, members, cards),
                     membership=Membership(plan.target),
                 )
                 await self._flow(intake, result)
                 result.cards_fatal = caller.breaker.fatal
-                await writer.write(*result_changes(plan.run_id))
+                await writer.write(*record_result_changes(plan.run_id))
             finally:
                 writer.close()
         result.usd = budget.spent
@@ -182,10 +182,13 @@ class Sync:
             result.seconds["cards"] = time.monotonic() - started
         result.seconds["enrich"] = time.monotonic() - started
 
-    async def _admit(self, writer: Writer, reader: Reader, members: Sequence[int], cards: dict[int, Card]) -> None:
+    async def _admit(
+        self, writer: Writer, reader: DatasetReader, results: ResultReader, members: Sequence[int],
+        cards: dict[int, Card],
+    ) -> None:  # fmt: skip
         """Put datasets on the map and queue what the database says is still to do for them."""
-        await writer.write(admitted(members, self._plan.run_id))
-        for due in await reader.due(members):
+        await writer.write(admit_datasets(members, self._plan.run_id))
+        for due in await results.due(members):
             card = cards.get(due.dataset_id)
             if card is None:
                 card = parse_card(await reader.card_text(due.dataset_id))

@@ -26,9 +26,9 @@ from engine.pipeline.tokens import Kind, tokens
 from engine.pipeline.work import Work, work_for
 from engine.providers.base import Completer
 from engine.providers.prices import price_of
-from engine.store.records import FieldRow
+from engine.store.migrations import schema_sql
+from engine.store.results import FieldRow
 from engine.store.runs import Ids
-from engine.store.schema import schema_sql
 from engine.store.writer import Writer
 from engine.usage import Usage
 from taxonomy import prompt

@@ -10,8 +10,7 @@ from engine.errors import CONCERNS_ALL, HfmapError, SourceError
 from engine.events import ItemFailed
 from engine.hub.entries import Entry
 from engine.pipeline.candidate import IntakeContext
-from engine.store.history import deleted, moved, renamed
-from engine.store.reads import Unlisted
+from engine.store.datasets import UnlistedDataset, mark_deleted, rename_dataset, supersede_dataset
 
 MOST_DELETED = 100
 MOST_DELETED_SHARE = 0.1
@@ -67,12 +66,12 @@ class Aftermath:
             [row.dataset_id for row in rest if row.dataset_id not in asked], "the repository is not listed any more"
         )
 
-    async def _ask_all(self, rows: Sequence[Unlisted]) -> None:
+    async def _ask_all(self, rows: Sequence[UnlistedDataset]) -> None:
         async with anyio.create_task_group() as tasks:
             for row in rows:
                 tasks.start_soon(self._ask, row)
 
-    async def _ask(self, row: Unlisted) -> None:
+    async def _ask(self, row: UnlistedDataset) -> None:
         fetcher = self._context.fetcher
         if fetcher is None:
             return
@@ -91,16 +90,18 @@ class Aftermath:
             self._known_gone += 1
             await self._mark_deleted([row.dataset_id], fetched.reason or "the repository is gone")
 
-    async def _follow_move(self, row: Unlisted, new_id: str) -> None:
+    async def _follow_move(self, row: UnlistedDataset, new_id: str) -> None:
         self._context.counts["renamed"] += 1
         known = await self._context.reader.known([new_id])
         if new_id in known:
-            rows = moved(self._context.run_id, row.dataset_id, known[new_id].dataset_id, row.repo_id, new_id)
+            rows = supersede_dataset(
+                self._context.run_id, row.dataset_id, known[new_id].dataset_id, row.repo_id, new_id
+            )
         else:
-            rows = renamed(self._context.run_id, row.dataset_id, row.repo_id, new_id)
+            rows = rename_dataset(self._context.run_id, row.dataset_id, row.repo_id, new_id)
         await self._context.writer.write(*rows)
 
     async def _mark_deleted(self, dataset_ids: list[int], reason: str) -> None:
         if dataset_ids:
-            await self._context.writer.write(*deleted(self._context.run_id, dataset_ids, reason))
+            await self._context.writer.write(*mark_deleted(self._context.run_id, dataset_ids, reason))
             self._context.counts["deleted"] += len(dataset_ids)

@@ -17,8 +17,7 @@ from engine.pipeline.naming import Naming
 from engine.run.clients import completer, naming_model
 from engine.store.connection import open_passes, open_readonly
 from engine.store.layouts import refit_at
-from engine.store.taxonomies import taxonomy_in_force
-from engine.store.views import ensure_views
+from engine.store.views import ensure_views, taxonomy_in_force
 
 FEW = 100
 """So many new cards are taken for a large share of a map whose size is not known."""

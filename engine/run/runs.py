@@ -31,14 +31,10 @@ from engine.events import Bus, Notice, RunFinished, RunStarted
 from engine.pipeline.sync import Plan, Sync, SyncResult, first_error
 from engine.run.clients import naming_model, providers, source
 from engine.run.passes import Preload, run_passes
-from engine.store.connection import as_store_error, missing_database, open_passes, prepare
-from engine.store.history import retry_failed
-from engine.store.lock import writing
-from engine.store.records import ResultStage
-from engine.store.runs import Ids, finish_run, put_in_force, start_run
-from engine.store.spelling import canonicalize
-from engine.store.taxonomies import taxonomy_in_force
-from engine.store.views import ensure_views, usable_taxonomy
+from engine.store.connection import as_store_error, missing_database, open_passes, prepare, writing
+from engine.store.results import ResultStage, put_in_force, reset_failures
+from engine.store.runs import Ids, finish_run, start_run
+from engine.store.views import ensure_views, taxonomy_in_force, update_model_names, usable_taxonomy
 from taxonomy.model import Taxonomy
 
 T = TypeVar("T")
@@ -103,7 +99,7 @@ def sync(settings: Settings, secrets: Secrets | None = None, bus: Bus | None = N
         tally.usd = result.usd
         _count(result, tally)
         with open_passes(settings.db) as conn:
-            canonicalize(conn)
+            update_model_names(conn)
         if not settings.no_map:
             _draw_after_sync(settings, secrets, run_id, bus, tally)
 
@@ -195,7 +191,7 @@ async def _sync(settings: Settings, secrets: Secrets, run_id: int, taxonomy: Tax
             spec_ids: dict[ResultStage, int] = {spec.stage: put_in_force(conn, spec) for spec in sync.specs()}
             ids = Ids.after(conn)
             if settings.retry_failed:
-                retry_failed(conn)
+                reset_failures(conn)
         if not ids.result:
             # Nothing is enriched yet: every service will be asked, and none is to wait for its library then.
             await kit.load()

@@ -14,7 +14,7 @@ from typing import Literal
 import aiosqlite
 
 from engine.store.clock import utc_now
-from engine.store.records import ResultStage
+from engine.store.results import ResultStage
 from engine.store.writer import Statement, statement
 
 State = Literal["ended", "lost"]
@@ -50,7 +50,7 @@ class StoredCard:
     text: str
 
 
-def intended(
+def record_batch(
     batch: OpenBatch, run_id: int, stage: ResultStage, spec_id: int, requests: Sequence[OpenRequest]
 ) -> tuple[Statement, ...]:
     """Record a batch that is about to be sent."""
@@ -71,7 +71,7 @@ def intended(
     )
 
 
-def submitted(batch_id: str, provider_batch_id: str) -> Statement:
+def record_submission(batch_id: str, provider_batch_id: str) -> Statement:
     """Record that the service has a batch, and what it calls it."""
     return statement(
         "UPDATE batch SET state = 'submitted', provider_batch_id = ?, submitted_at = ? WHERE batch_id = ?",
@@ -81,7 +81,7 @@ def submitted(batch_id: str, provider_batch_id: str) -> Statement:
     )
 
 
-def over(batch_id: str, state: State) -> tuple[Statement, ...]:
+def end_batch(batch_id: str, state: State) -> tuple[Statement, ...]:
     """Record that a batch's results are all taken, or that it was never sent or is gone; nothing is open then."""
     return (
         statement("UPDATE batch SET state = ?, ended_at = ? WHERE batch_id = ?", state, utc_now(), batch_id),
@@ -89,14 +89,14 @@ def over(batch_id: str, state: State) -> tuple[Statement, ...]:
     )
 
 
-def charged(batch_id: str, custom_id: str, call_id: int) -> Statement:
+def record_request_call(batch_id: str, custom_id: str, call_id: int) -> Statement:
     """Note under which number a request stands in the ledger, so that it is entered once."""
     return statement(
         "UPDATE batch_request SET call_id = ? WHERE batch_id = ? AND custom_id = ?", call_id, batch_id, custom_id
     )
 
 
-def settled(batch_id: str, custom_id: str, outcome: RequestOutcome) -> Statement:
+def settle_request(batch_id: str, custom_id: str, outcome: RequestOutcome) -> Statement:
     """Record what became of a request; it is not looked at again."""
     return statement(
         "UPDATE batch_request SET outcome = ? WHERE batch_id = ? AND custom_id = ?", outcome, batch_id, custom_id

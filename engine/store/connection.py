@@ -1,25 +1,30 @@
-"""Opening the database: for the one writer, for the passes, and for people who only read."""
+"""Connections to the database: for the writer, for the passes, for readers; and the lock that keeps one writer at a time."""
 
 from __future__ import annotations
 
+import json
+import os
+import platform
 import shutil
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-from engine.errors import DatabaseTooNewError, StoreError
-from engine.store.migrations import migrate, statements
-from engine.store.schema import application_id, schema_sql, schema_version
+import aiosqlite
+import anyio
+from filelock import FileLock, Timeout
+
+from engine.errors import DatabaseBusyError, DatabaseTooNewError, StoreError
+from engine.store.clock import utc_now
+from engine.store.migrations import application_id, migrate, schema_sql, schema_version, statements
 
 BUSY_MS = 10_000
 """How long a connection waits for another's transaction; a batch takes milliseconds."""
 
 LEAST_ROOM = 256 * 1024
 """Bytes. With less on a disk, a WAL and its index cannot grow."""
-
-SQLITE_MAGIC = b"SQLite format 3\0"
 
 
 def prepare(path: Path) -> list[int]:
@@ -190,3 +195,56 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
         conn.execute("ROLLBACK")
         raise
     conn.execute("COMMIT")
+
+
+@asynccontextmanager
+async def open_async(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    """Open a prepared database on a thread of its own, in autocommit mode."""
+    conn = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
+    try:
+        for pragma in ("foreign_keys = ON", "synchronous = NORMAL", f"busy_timeout = {BUSY_MS}"):
+            await conn.execute(f"PRAGMA {pragma}")
+        yield conn
+    finally:
+        # Also a cancelled run waits for the connection's thread; left alone it would outlive the event loop.
+        with anyio.CancelScope(shield=True):
+            await conn.close()
+
+
+@contextmanager
+def writing(path: Path, command: str = "hfmap") -> Iterator[None]:
+    """Hold the database for writing, as `command`. The lock is the kernel's: it goes with the process, however that ends.
+
+    Raises:
+        DatabaseBusyError: another process holds it; the sentence names it.
+        StoreError: the lock file cannot be made.
+    """
+    with store_errors(path):
+        path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    file = Path(f"{path}.lock")
+    lock = FileLock(file, timeout=0)
+    with store_errors(path):
+        try:
+            lock.acquire()
+        except Timeout as error:  # an OSError too
+            raise DatabaseBusyError(
+                f"{path} is being written by {_holder(file)}.",
+                hint="Wait until it has ended. `hfmap status` and `hfmap sql` work meanwhile.",
+            ) from error
+    try:
+        # Not the ledger of runs: it does not know of a run that still migrates, and of one that was killed it says
+        # that it is running. Where the name cannot be written the lock holds all the same.
+        with suppress(OSError):
+            file.write_text(json.dumps([command, os.getpid(), platform.node(), utc_now()]), encoding="utf-8")
+        yield
+    finally:
+        lock.release()
+
+
+def _holder(file: Path) -> str:
+    """Name the process that writes, as it says in the lock file."""
+    try:
+        command, pid, host, since = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return "another process"
+    return f"`{command}`, process {pid} on {host}, since {since}"

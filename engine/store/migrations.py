@@ -1,4 +1,4 @@
-"""How a database of an older version becomes one of the present.
+"""The schema file, and how a database of an older version becomes one of the present.
 
 Two things happen in one transaction, so that an interrupted migration leaves the old database as it was. Steps move
 data, one version at a time, where its meaning has changed. Then the structure is brought in line with the schema file:
@@ -12,6 +12,11 @@ import re
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+SCHEMA_FILE = "hfmap.sqlite.schema.sql"
 
 Step = Callable[[sqlite3.Connection], None]
 
@@ -23,6 +28,32 @@ def _one_to_two(conn: sqlite3.Connection) -> None:
 
 STEPS: Mapping[int, Step] = {1: _one_to_two}
 """What moves data from version n to n + 1; runs on the tables of version n. Versions without one are left out."""
+
+
+@cache
+def schema_sql() -> str:
+    """Return the text of the schema: the copy in the wheel or, in a checkout, the file at its root."""
+    packaged = resources.files("engine.store").joinpath(SCHEMA_FILE)
+    if packaged.is_file():
+        return packaged.read_text(encoding="utf-8")
+    return (Path(__file__).parents[2] / SCHEMA_FILE).read_text(encoding="utf-8")
+
+
+def _pragma(name: str) -> int:
+    found = re.search(rf"^PRAGMA {name} = (\d+);", schema_sql(), re.MULTILINE)
+    if found is None:
+        raise RuntimeError(f"{SCHEMA_FILE} does not set {name}")
+    return int(found[1])
+
+
+def application_id() -> int:
+    """Return the number that marks a SQLite file as hfmap's."""
+    return _pragma("application_id")
+
+
+def schema_version() -> int:
+    """Return the version of the schema that this hfmap writes."""
+    return _pragma("user_version")
 
 
 def migrate(conn: sqlite3.Connection, schema: str, *, to: int, steps: Mapping[int, Step] = STEPS) -> list[int]:

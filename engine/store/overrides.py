@@ -10,8 +10,7 @@ from typing import Any
 
 from engine.store.clock import utc_now
 from engine.store.connection import transaction
-from engine.store.spelling import canonicalize
-from engine.store.views import MODELS
+from engine.store.views import MODELS, update_model_names
 
 SUMMARY = "summary"
 """The name under which the summary is corrected; no field of a taxonomy has it."""
@@ -29,18 +28,6 @@ class Correction:
     created_at: str | None = None
 
 
-def known_id(conn: sqlite3.Connection, repo_id: str) -> tuple[int, str] | None:
-    """Find a dataset by its id or by one it had before it was renamed; return its row number and present id."""
-    row = conn.execute(
-        "SELECT dataset_id, repo_id FROM ("
-        " SELECT dataset_id, repo_id, card_status = 'deleted' AS place FROM dataset WHERE repo_id = ?1"
-        " UNION ALL SELECT d.dataset_id, d.repo_id, 0.5 FROM alias a JOIN dataset d USING (dataset_id)"
-        " WHERE a.repo_id = ?1) ORDER BY place LIMIT 1",
-        (repo_id,),
-    ).fetchone()
-    return None if row is None else (int(row[0]), str(row[1]))
-
-
 def put_corrections(conn: sqlite3.Connection, corrections: Sequence[Correction]) -> None:
     """Store corrections, all or none, each in place of an earlier one. `conn` must be in autocommit mode."""
     now = utc_now()
@@ -55,7 +42,7 @@ def put_corrections(conn: sqlite3.Connection, corrections: Sequence[Correction])
             ],
         )
     if any(c.field == MODELS for c in corrections):
-        canonicalize(conn)
+        update_model_names(conn)
 
 
 def clear_corrections(conn: sqlite3.Connection, dataset_id: int, field: str | None = None) -> list[str]:
@@ -67,7 +54,7 @@ def clear_corrections(conn: sqlite3.Connection, dataset_id: int, field: str | No
         ).fetchall()
     fields = sorted(row[0] for row in rows)
     if MODELS in fields:
-        canonicalize(conn)
+        update_model_names(conn)
     return fields
 
 

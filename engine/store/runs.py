@@ -1,9 +1,7 @@
-"""The ledger of runs, and the specifications in force. Written before and after the pipeline, synchronously."""
+"""Tables `run` and `call`: the ledger; and the row numbers that a run gives out."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
 import sqlite3
@@ -13,27 +11,8 @@ from typing import Any
 
 from engine.store.clock import utc_now
 from engine.store.connection import transaction
-from engine.store.records import ResultStage, to_json
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """All that a stage's results depend on besides the card.
-
-    `parameters` holds JSON values: prompt and taxonomy digests, truncation, dimensions, sampling.
-    """
-
-    stage: ResultStage
-    provider: str
-    model: str
-    parameters: Mapping[str, Any]
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 over the canonical JSON of all parts, in hex."""
-        parts = [self.stage, self.provider, self.model, dict(self.parameters)]
-        canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+from engine.store.writer import Statement, statement, to_json
+from engine.usage import Usage
 
 
 def start_run(conn: sqlite3.Connection, command: str, source: str | None, settings: Mapping[str, Any]) -> int:
@@ -65,41 +44,44 @@ def finish_run(
         )
 
 
-def put_in_force(conn: sqlite3.Connection, spec: Spec) -> int:
-    """Make a specification the present one of its stage and return its number.
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """One row of the ledger."""
 
-    Results under another specification stay; going back to that one finds them again.
-    """
-    with transaction(conn):
-        conn.execute(
-            "INSERT INTO spec (stage, spec_hash, provider, model, parameters, created_at) VALUES (?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (stage, spec_hash) DO NOTHING",
-            (spec.stage, spec.hash, spec.provider, spec.model, to_json(dict(spec.parameters)), utc_now()),
-        )
-        spec_id = int(
-            conn.execute(
-                "SELECT spec_id FROM spec WHERE stage = ? AND spec_hash = ?", (spec.stage, spec.hash)
-            ).fetchone()[0]
-        )
-        before = conn.execute("SELECT spec_id FROM current_spec WHERE stage = ?", (spec.stage,)).fetchone()
-        if before is None or before[0] != spec_id:
-            conn.execute(
-                "INSERT INTO current_spec (stage, spec_id) VALUES (?, ?) "
-                "ON CONFLICT (stage) DO UPDATE SET spec_id = excluded.spec_id",
-                (spec.stage, spec_id),
-            )
-            if spec.stage == "summarize":
-                _search_summaries(conn)
-    return spec_id
+    call_id: int
+    run_id: int
+    stage: str
+    provider: str
+    model: str
+    items: int
+    usage: Usage
+    usd: float
+    seconds: float
+    retries: int
+    outcome: str
 
 
-def _search_summaries(conn: sqlite3.Connection) -> None:
-    """Bring the summaries in the search index in line with those in force."""
-    conn.execute(
-        "UPDATE card SET summary = f.text FROM (SELECT i.dataset_id, s.text FROM in_force i "
-        "JOIN summary s ON s.result_id = i.result_id WHERE i.stage = 'summarize') f "
-        "WHERE f.dataset_id = card.dataset_id AND card.summary IS NOT f.text AND NOT EXISTS ("
-        "SELECT 1 FROM override o WHERE o.dataset_id = card.dataset_id AND o.field = 'summary')"
+def insert_call(call: CallRow) -> Statement:
+    """Enter a call into the ledger."""
+    return statement(
+        "INSERT INTO call (call_id, run_id, stage, provider, model, items, input_tokens, output_tokens, "
+        "cache_write_tokens, cache_read_tokens, usd, seconds, retries, outcome, finished_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        call.call_id,
+        call.run_id,
+        call.stage,
+        call.provider,
+        call.model,
+        call.items,
+        call.usage.input,
+        call.usage.output,
+        call.usage.cache_write,
+        call.usage.cache_read,
+        call.usd,
+        call.seconds,
+        call.retries,
+        call.outcome,
+        utc_now(),
     )
 
 

@@ -10,10 +10,11 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine.errors import UsageError
+from engine.errors import StoreError, UsageError
+from engine.store.clock import utc_now
 from engine.store.connection import transaction
-from engine.store.taxonomies import load_taxonomy, put_taxonomy_in_force
-from taxonomy.model import Field, Taxonomy, line_of_field
+from taxonomy.model import ABSTENTIONS, Field, Taxonomy, TaxonomyError, dumps, line_of_field, load, loads
+from taxonomy.model_names import usual_spellings
 
 FEWEST_LAYERS = 6
 """Topic columns that are always there, so that a query written for one map runs on another (DESIGN.md)."""
@@ -39,6 +40,18 @@ MODELS = "upstream_models"
 
 _TAKEN = frozenset({*_FIRST, *_CARD, *_DERIVED, "dataset_id", "x", "y"})
 _TOPIC = re.compile(r"topic_\d+")
+
+
+def load_taxonomy(path: Path | None) -> Taxonomy:
+    """Read the taxonomy of a setting; None is the one that comes with hfmap.
+
+    Raises:
+        UsageError: the file cannot be used; the sentence names the line and the field.
+    """
+    try:
+        return load(path)
+    except TaxonomyError as error:
+        raise UsageError(f"The taxonomy cannot be used: {error}.") from error
 
 
 def usable_taxonomy(path: Path | None) -> Taxonomy:
@@ -186,3 +199,67 @@ LEFT JOIN position p ON p.layout_id = (SELECT max(layout_id) FROM layout) AND p.
 
 def _words(sql: str) -> str:
     return " ".join(sql.split())
+
+
+def taxonomy_in_force(conn: sqlite3.Connection) -> Taxonomy:
+    """Return the taxonomy that the newest sync used; before the first one, the one that comes with hfmap.
+
+    Raises:
+        StoreError: what is stored cannot be read.
+    """
+    row = conn.execute("SELECT content FROM taxonomy WHERE in_force = 1").fetchone()
+    if row is None:
+        return load()
+    try:
+        return loads(row[0])
+    except TaxonomyError as error:
+        raise StoreError(
+            f"The taxonomy in the database cannot be used: {error}.",
+            hint="Put one in force: hfmap sync --taxonomy FILE",
+        ) from error
+
+
+def put_taxonomy_in_force(conn: sqlite3.Connection, taxonomy: Taxonomy) -> bool:
+    """Keep a taxonomy and put it in force, inside a transaction of the caller's; False where it was already."""
+    before = conn.execute("SELECT digest FROM taxonomy WHERE in_force = 1").fetchone()
+    if before is not None and before[0] == taxonomy.digest:
+        return False
+    conn.execute("UPDATE taxonomy SET in_force = 0 WHERE in_force = 1")
+    conn.execute(
+        "INSERT INTO taxonomy (digest, name, content, in_force, first_used_at) VALUES (?, ?, ?, 1, ?) "
+        "ON CONFLICT (digest) DO UPDATE SET in_force = 1",
+        (taxonomy.digest, taxonomy.name, dumps(taxonomy), utc_now()),
+    )
+    return before is not None
+
+
+_NAMES = """
+SELECT j.value, count(*) FROM dataset d
+JOIN in_force i ON i.dataset_id = d.dataset_id AND i.stage = 'extract'
+JOIN field_value v ON v.result_id = i.result_id AND v.field = ?
+JOIN json_each(v.value) j
+WHERE j.type = 'text' GROUP BY 1
+"""
+_PEOPLE = """
+SELECT j.value, count(*) FROM override o JOIN json_each(o.value) j
+WHERE o.field = ? AND j.type = 'text' GROUP BY 1
+"""
+
+
+def update_model_names(conn: sqlite3.Connection) -> int:
+    """Choose the spelling of every model's name anew, over all cards; a spelling that a person used wins.
+
+    What was read from the cards stays as it is in `field_value`. `conn` must be in autocommit mode; nothing is
+    written where nothing differs.
+
+    Returns:
+        How many names are shown in another spelling than their own.
+    """
+    with transaction(conn):
+        counts = {name: n for name, n in conn.execute(_NAMES, (MODELS,)) if name not in ABSTENTIONS}
+        people = {name: n for name, n in conn.execute(_PEOPLE, (MODELS,)) if name not in ABSTENTIONS}
+        usual = usual_spellings(counts, preferred=people)
+        if usual != dict(conn.execute("SELECT raw, canonical FROM model_name")):
+            conn.execute("DELETE FROM model_name")
+            conn.executemany("INSERT INTO model_name (raw, canonical) VALUES (?, ?)", sorted(usual.items()))
+    return len(usual)

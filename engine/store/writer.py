@@ -7,6 +7,7 @@ waiting. A cancelled task's statements are committed all the same once they are 
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,11 @@ class Statement:
 def statement(sql: str, *values: Any) -> Statement:
     """Make a statement for one row."""
     return Statement(sql, (values,))
+
+
+def to_json(value: object) -> str:
+    """Write JSON the one way that is stored: compact, readable text, keys in the order given."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from engine.store.taxonomies import taxonomy_in_force
+from engine.store.views import taxonomy_in_force
 from render.escape import lines, plain, script_json
 from render.page.axes import heading, told
 from render.page.frame import Frame, label

@@ -17,7 +17,7 @@ from dataclasses import astuple, dataclass, field
 from datetime import date
 from typing import Any
 
-from engine.store.taxonomies import taxonomy_in_force
+from engine.store.views import taxonomy_in_force
 from render.escape import plain
 from render.page.axes import Axis, axes
 

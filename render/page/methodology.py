@@ -14,7 +14,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from engine.store.taxonomies import taxonomy_in_force
+from engine.store.views import taxonomy_in_force
 from render import escape
 from render.page.document import policy
 from render.page.frame import Frame

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from engine.cli._corrections import read_file, write_file
 from engine.cli.app import hfmap as command
-from engine.store.lock import writing
+from engine.store.connection import writing
 from taxonomy.corrections import CorrectionError, read_summary, read_value, written
 from taxonomy.model import load
 

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engine.cli.app import hfmap as command
-from engine.store.lock import writing
+from engine.store.connection import writing
 from render.layout import layout
 from render.topics import topics, tree
 from tests.conftest import clean_environment

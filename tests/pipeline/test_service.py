@@ -25,8 +25,7 @@ from engine.errors import (
 from engine.events import Bus, CallFinished
 from engine.providers.http import UnansweredError
 from engine.providers.prices import Price
-from engine.store.concurrent import open_async
-from engine.store.connection import open_passes, prepare
+from engine.store.connection import open_async, open_passes, prepare
 from engine.store.runs import Ids, start_run
 from engine.store.writer import Writer
 from engine.usage import Usage

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import DatabaseBusyError, DatabaseTooNewError, StoreError
-from engine.store.connection import open_passes, open_readonly, prepare
-from engine.store.lock import writing
+from engine.store.connection import open_passes, open_readonly, prepare, writing
+from engine.store.migrations import application_id, schema_version
 from engine.store.runs import start_run
-from engine.store.schema import application_id, schema_version
 
 
 def test_a_new_database_has_the_schema_and_wal(tmp_path: Path) -> None:

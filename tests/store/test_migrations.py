@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from engine.store.connection import prepare
-from engine.store.migrations import migrate, structure
-from engine.store.schema import schema_sql, schema_version
+from engine.store.migrations import migrate, schema_sql, schema_version, structure
 
 OLD = sorted((Path(__file__).parents[1] / "data").glob("schema-*.sql"))
 

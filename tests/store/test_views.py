@@ -12,13 +12,11 @@ import pytest
 
 from engine.errors import StoreError, UsageError
 from engine.store.connection import open_passes, prepare, transaction
-from engine.store.overrides import Correction, clear_corrections, known_id, put_corrections, read_corrections
-from engine.store.records import CardRow, card_stored
-from engine.store.runs import Spec, put_in_force
-from engine.store.schema import schema_sql
-from engine.store.spelling import canonicalize
-from engine.store.taxonomies import load_taxonomy, taxonomy_in_force
-from engine.store.views import datasets_view, ensure_views
+from engine.store.datasets import CardRow, find_dataset, insert_card
+from engine.store.migrations import schema_sql
+from engine.store.overrides import Correction, clear_corrections, put_corrections, read_corrections
+from engine.store.results import Spec, put_in_force
+from engine.store.views import datasets_view, ensure_views, load_taxonomy, taxonomy_in_force, update_model_names
 from taxonomy.model import Taxonomy, dumps, load, loads
 
 NOW = "2026-11-20T10:00:00Z"
@@ -101,7 +99,7 @@ def add(conn: sqlite3.Connection, repo_id: str, summary: str = "A thing.", **fie
 
 def store_card(conn: sqlite3.Connection, number: int, repo_id: str, version: str = "") -> None:
     card = CardRow(number, repo_id, None, "A card.", 7, "none", "{}", "[]", f"hash{number}{version}", 1)
-    done = card_stored(card)
+    done = insert_card(card)
     conn.executemany(done.sql, done.rows)
 
 
@@ -271,7 +269,7 @@ def test_corrections_go_with_a_renamed_repository(conn: sqlite3.Connection) -> N
     put_corrections(conn, [Correction(new, "geo_scope", ["Chile"])])
     conn.execute("UPDATE dataset SET card_status = 'deleted', on_map = 0 WHERE dataset_id = ?", (old,))
     conn.execute("INSERT OR REPLACE INTO alias (repo_id, dataset_id, run_id) VALUES ('old/name', ?, 1)", (new,))
-    assert known_id(conn, "old/name") == (new, "new/name")
+    assert find_dataset(conn, "old/name") == (new, "new/name")
     kept = {c.field: c.value for _, c in read_corrections(conn)}
     assert kept == {"summary": "Corrected words.", "geo_scope": ["Chile"]}
     assert (row(conn, "new/name")["summary"], row(conn, "old/name")["summary"]) == ("Corrected words.", "A thing.")
@@ -284,7 +282,7 @@ def test_names_of_models_are_shown_in_their_usual_spelling(conn: sqlite3.Connect
     add(conn, "a/3", upstream_models=["gpt4", "GPT-4o", "GPT 4"])
     add(conn, "a/4", upstream_models=["not_stated"])
     add(conn, "a/5", upstream_models=None)
-    assert canonicalize(conn) == 2
+    assert update_model_names(conn) == 2
     shown = [row(conn, f"a/{n}")["upstream_models"] for n in range(1, 6)]
     assert shown == ['["GPT-4","Llama 2 7b"]', '["GPT-4"]', '["GPT-4","GPT-4o"]', '["not_stated"]', None]
     raw = conn.execute("SELECT value FROM field_value WHERE value LIKE '%gpt4%'").fetchone()
@@ -294,7 +292,7 @@ def test_names_of_models_are_shown_in_their_usual_spelling(conn: sqlite3.Connect
     clear_corrections(conn, 5)
     assert row(conn, "a/3")["upstream_models"] == '["GPT-4","GPT-4o"]'
     before = conn.total_changes
-    assert canonicalize(conn) == 2
+    assert update_model_names(conn) == 2
     assert conn.total_changes == before
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from engine.store.concurrent import open_async
+from engine.store.connection import open_async
 from engine.store.writer import Writer, statement
 
 pytestmark = pytest.mark.anyio

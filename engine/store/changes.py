@@ -1,13 +1,9 @@
-"""What a run changed, against how the database was when it began."""
+"""Table `change`: what a run found different from how the database was when it began."""
 
 from __future__ import annotations
 
-import sqlite3
-
 import aiosqlite
 
-from engine.store.connection import transaction
-from engine.store.records import to_json
 from engine.store.writer import Statement, statement
 
 SNAPSHOT = (
@@ -29,7 +25,7 @@ async def remember(conn: aiosqlite.Connection) -> None:
         await conn.execute(sql)
 
 
-def membership_changes(run_id: int) -> tuple[Statement, ...]:
+def record_membership_changes(run_id: int) -> tuple[Statement, ...]:
     """Record who entered and left the map and who moved in rank. Run on the connection that remembers."""
     return (
         statement(
@@ -54,7 +50,7 @@ def membership_changes(run_id: int) -> tuple[Statement, ...]:
     )
 
 
-def result_changes(run_id: int) -> tuple[Statement, ...]:
+def record_result_changes(run_id: int) -> tuple[Statement, ...]:
     """Record which fields and summaries differ from those that spoke for the same datasets before."""
     pair = (
         "FROM result_before b JOIN in_force i ON i.dataset_id = b.dataset_id AND i.stage = b.stage "
@@ -79,7 +75,7 @@ def result_changes(run_id: int) -> tuple[Statement, ...]:
     )
 
 
-def card_changed(run_id: int, dataset_id: int, before: str, after: str) -> Statement:
+def record_card_change(run_id: int, dataset_id: int, before: str, after: str) -> Statement:
     """Record that a card has a new text; `before` and `after` are the hashes."""
     return statement(
         "INSERT OR REPLACE INTO change (run_id, dataset_id, kind, before, after) VALUES (?, ?, 'card', ?, ?)",
@@ -88,64 +84,3 @@ def card_changed(run_id: int, dataset_id: int, before: str, after: str) -> State
         before,
         after,
     )
-
-
-def renamed(run_id: int, dataset_id: int, before: str, after: str) -> tuple[Statement, ...]:
-    """Give a dataset its repository's new id and keep the old one as an alias."""
-    author, _, name = after.rpartition("/")
-    return (
-        statement(
-            "UPDATE dataset SET repo_id = ?, author = ?, name = ? WHERE dataset_id = ?",
-            after,
-            author or None,
-            name,
-            dataset_id,
-        ),
-        *_alias(run_id, dataset_id, before, after),
-    )
-
-
-def moved(run_id: int, old_id: int, new_id: int, before: str, after: str) -> tuple[Statement, ...]:
-    """Mark a row whose repository was listed anew, as another row, under its new id."""
-    return (*deleted(run_id, [old_id], f"renamed to {after}"), *_alias(run_id, new_id, before, after))
-
-
-def _alias(run_id: int, dataset_id: int, before: str, after: str) -> tuple[Statement, ...]:
-    return (
-        statement(
-            "INSERT OR REPLACE INTO alias (repo_id, dataset_id, run_id) VALUES (?, ?, ?)", before, dataset_id, run_id
-        ),
-        statement(
-            "INSERT OR REPLACE INTO change (run_id, dataset_id, kind, before, after) VALUES (?, ?, 'renamed', ?, ?)",
-            run_id,
-            dataset_id,
-            before,
-            after,
-        ),
-    )
-
-
-def deleted(run_id: int, dataset_ids: list[int], reason: str) -> tuple[Statement, ...]:
-    """Mark datasets whose repositories are gone; their rows and results stay."""
-    ids = to_json(dataset_ids)
-    return (
-        statement(
-            "UPDATE dataset SET card_status = 'deleted', card_reason = ?, on_map = 0, rank = NULL "
-            "WHERE dataset_id IN (SELECT value FROM json_each(?))",
-            reason,
-            ids,
-        ),
-        statement(
-            "INSERT OR REPLACE INTO change (run_id, dataset_id, kind, after) "
-            "SELECT ?, value, 'deleted', ? FROM json_each(?)",
-            run_id,
-            reason,
-            ids,
-        ),
-    )
-
-
-def retry_failed(conn: sqlite3.Connection) -> None:
-    """Take back to the to-do lists what was given up after failing in several runs."""
-    with transaction(conn):
-        conn.execute("UPDATE failure SET runs = 0 WHERE kind = 'transient'")

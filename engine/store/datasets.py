@@ -1,0 +1,305 @@
+"""Tables `dataset`, `card` and `alias`: the listing, the cards, the names; statements for the writer, and reads."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import aiosqlite
+
+from engine.store.clock import utc_now
+from engine.store.writer import Statement, statement, to_json
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """One row of the newest listing. Field names are the columns of table `dataset`."""
+
+    dataset_id: int
+    repo_id: str
+    author: str | None
+    name: str
+    url: str | None
+    rank: int
+    likes: int | None
+    downloads: int | None
+    downloads_all_time: int | None
+    trending_score: float | None
+    created_at: str | None
+    last_modified: str | None
+    sha: str | None
+    gated: str | None
+    private: bool
+    disabled: bool
+    tags: str
+    first_seen_run: int
+    last_seen_run: int
+
+
+_LISTED = tuple(f.name for f in fields(DatasetRow))
+_UPSERT_LISTED = (
+    f"INSERT INTO dataset ({', '.join(_LISTED)}) VALUES ({', '.join('?' * len(_LISTED))}) "
+    "ON CONFLICT (repo_id) DO UPDATE SET "
+    + ", ".join(
+        f"{name} = excluded.{name}" for name in _LISTED if name not in ("dataset_id", "repo_id", "first_seen_run")
+    )
+)
+
+
+def insert_listing(rows: Sequence[DatasetRow]) -> Statement:
+    """Enter or refresh rows of the listing. A known repository keeps its dataset_id and first_seen_run."""
+    return Statement(_UPSERT_LISTED, [tuple(getattr(row, name) for name in _LISTED) for row in rows])
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetDescription:
+    """What the listing and the card together say of a dataset; display buckets included."""
+
+    pretty_name: str | None
+    license: str | None
+    metadata: Mapping[str, Any]
+    license_family: str
+    size_category: str
+    language: str
+    task_category: str
+    modality: str
+
+
+def update_descriptions(rows: Sequence[tuple[int, DatasetDescription]]) -> Statement:
+    """Store descriptions by dataset_id, where they differ from what is stored."""
+    return Statement(
+        "UPDATE dataset SET pretty_name = ?1, license = ?2, metadata = ?3, license_family = ?4, size_category = ?5, "
+        "language = ?6, task_category = ?7, modality = ?8 WHERE dataset_id = ?9 AND (pretty_name IS NOT ?1 "
+        "OR license IS NOT ?2 OR metadata IS NOT ?3 OR license_family IS NOT ?4 OR size_category IS NOT ?5 "
+        "OR language IS NOT ?6 OR task_category IS NOT ?7 OR modality IS NOT ?8)",
+        [
+            (
+                d.pretty_name,
+                d.license,
+                to_json(d.metadata),
+                d.license_family,
+                d.size_category,
+                d.language,
+                d.task_category,
+                d.modality,
+                dataset_id,
+            )
+            for dataset_id, d in rows
+        ],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CardAnswer:
+    """How asking for a card ended. `status` as in column `card_status`."""
+
+    status: str
+    reason: str | None = None
+    sha: str | None = None
+    etag: str | None = None
+
+
+def update_card_status(rows: Sequence[tuple[int, CardAnswer]]) -> Statement:
+    """Record how asking for cards ended, by dataset_id."""
+    now = utc_now()
+    return Statement(
+        "UPDATE dataset SET card_status = ?, card_reason = ?, card_sha = ?, card_etag = ?, card_checked_at = ? "
+        "WHERE dataset_id = ?",
+        [(a.status, a.reason, a.sha, a.etag, now, dataset_id) for dataset_id, a in rows],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CardRow:
+    """One card. Field names are the columns of table `card`; `declared` and `problems` are JSON."""
+
+    dataset_id: int
+    repo_id: str
+    pretty_name: str | None
+    text: str
+    body_chars: int
+    front_matter: str
+    declared: str
+    problems: str
+    input_hash: str
+    stored_run: int
+
+
+def insert_card(card: CardRow) -> Statement:
+    """Store a card in place of the one before. Its search copy takes over a summary made from the same text."""
+    return statement(
+        "INSERT INTO card (dataset_id, repo_id, pretty_name, text, body_chars, front_matter, declared, problems, "
+        "input_hash, stored_run, stored_at, summary) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+        "coalesce((SELECT o.value ->> '$' FROM override o WHERE o.dataset_id = ?1 AND o.field = 'summary'), "
+        "(SELECT s.text FROM result r JOIN summary s USING (result_id) JOIN current_spec cs USING (spec_id) "
+        "WHERE r.input_hash = ?9))) "
+        "ON CONFLICT (dataset_id) DO UPDATE SET repo_id = excluded.repo_id, pretty_name = excluded.pretty_name, "
+        "text = excluded.text, body_chars = excluded.body_chars, front_matter = excluded.front_matter, "
+        "declared = excluded.declared, problems = excluded.problems, input_hash = excluded.input_hash, "
+        "stored_run = excluded.stored_run, stored_at = excluded.stored_at, summary = excluded.summary",
+        *(getattr(card, f.name) for f in fields(CardRow)),
+        utc_now(),
+    )
+
+
+def admit_datasets(dataset_ids: Sequence[int], run_id: int) -> Statement:
+    """Put datasets on the map."""
+    return Statement(
+        "UPDATE dataset SET on_map = 1, admitted_run = ? WHERE dataset_id = ?",
+        [(run_id, i) for i in dataset_ids],
+    )
+
+
+def update_membership(run_id: int) -> tuple[Statement, ...]:
+    """Take off the map what this run did not admit, and out of the ranking what it did not list."""
+    return (
+        statement("UPDATE dataset SET on_map = 0 WHERE on_map = 1 AND admitted_run IS NOT ?", run_id),
+        statement("UPDATE dataset SET rank = NULL WHERE rank IS NOT NULL AND last_seen_run IS NOT ?", run_id),
+    )
+
+
+def rename_dataset(run_id: int, dataset_id: int, before: str, after: str) -> tuple[Statement, ...]:
+    """Give a dataset its repository's new id and keep the old one as an alias."""
+    author, _, name = after.rpartition("/")
+    return (
+        statement(
+            "UPDATE dataset SET repo_id = ?, author = ?, name = ? WHERE dataset_id = ?",
+            after,
+            author or None,
+            name,
+            dataset_id,
+        ),
+        *_alias(run_id, dataset_id, before, after),
+    )
+
+
+def supersede_dataset(run_id: int, old_id: int, new_id: int, before: str, after: str) -> tuple[Statement, ...]:
+    """Mark a row whose repository was listed anew, as another row, under its new id."""
+    return (*mark_deleted(run_id, [old_id], f"renamed to {after}"), *_alias(run_id, new_id, before, after))
+
+
+def _alias(run_id: int, dataset_id: int, before: str, after: str) -> tuple[Statement, ...]:
+    return (
+        statement(
+            "INSERT OR REPLACE INTO alias (repo_id, dataset_id, run_id) VALUES (?, ?, ?)", before, dataset_id, run_id
+        ),
+        statement(
+            "INSERT OR REPLACE INTO change (run_id, dataset_id, kind, before, after) VALUES (?, ?, 'renamed', ?, ?)",
+            run_id,
+            dataset_id,
+            before,
+            after,
+        ),
+    )
+
+
+def mark_deleted(run_id: int, dataset_ids: list[int], reason: str) -> tuple[Statement, ...]:
+    """Mark datasets whose repositories are gone; their rows and results stay."""
+    ids = to_json(dataset_ids)
+    return (
+        statement(
+            "UPDATE dataset SET card_status = 'deleted', card_reason = ?, on_map = 0, rank = NULL "
+            "WHERE dataset_id IN (SELECT value FROM json_each(?))",
+            reason,
+            ids,
+        ),
+        statement(
+            "INSERT OR REPLACE INTO change (run_id, dataset_id, kind, after) "
+            "SELECT ?, value, 'deleted', ? FROM json_each(?)",
+            run_id,
+            reason,
+            ids,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDataset:
+    """What the database holds of a repository in the listing.
+
+    `input_hash`, `body_chars` and `declared` are None where no card is stored.
+    """
+
+    dataset_id: int
+    created_at: str | None
+    sha: str | None
+    last_modified: str | None
+    gated: str | None
+    private: int
+    disabled: int
+    card_status: str
+    card_sha: str | None
+    card_etag: str | None
+    input_hash: str | None
+    body_chars: int | None
+    declared: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class UnlistedDataset:
+    """A dataset that has dropped out of the listing. `rank` is its place in the one before."""
+
+    dataset_id: int
+    repo_id: str
+    created_at: str | None
+    card_etag: str | None
+    rank: int
+    on_map: int
+
+
+class DatasetReader:
+    """Reads on a connection of its own; it sees every committed change."""
+
+    def __init__(self, conn: aiosqlite.Connection) -> None:
+        self._conn = conn
+
+    async def known(self, repo_ids: Sequence[str]) -> dict[str, KnownDataset]:
+        """Return what is stored of these repositories, by repo_id."""
+        rows = await self._conn.execute_fetchall(
+            "SELECT d.repo_id, d.dataset_id, d.created_at, d.sha, d.last_modified, d.gated, d.private, d.disabled, "
+            "d.card_status, d.card_sha, d.card_etag, c.input_hash, c.body_chars, c.declared "
+            "FROM json_each(?) j JOIN dataset d ON d.repo_id = j.value LEFT JOIN card c USING (dataset_id)",
+            (json.dumps(list(repo_ids)),),
+        )
+        return {row[0]: KnownDataset(*row[1:]) for row in rows}
+
+    async def by_commit(self, shas: Sequence[str], run_id: int) -> dict[str, list[tuple[str, str | None]]]:
+        """Return, by commit, the (repo_id, created_at) of datasets at these commits that this run has not listed."""
+        rows = await self._conn.execute_fetchall(
+            "SELECT d.sha, d.repo_id, d.created_at FROM json_each(?) j JOIN dataset d ON d.sha = j.value "
+            "WHERE d.last_seen_run IS NOT ? ORDER BY d.repo_id",
+            (json.dumps(list(shas)), run_id),
+        )
+        found: dict[str, list[tuple[str, str | None]]] = {}
+        for sha, repo_id, created_at in rows:
+            found.setdefault(sha, []).append((repo_id, created_at))
+        return found
+
+    async def unlisted(self, run_id: int) -> list[UnlistedDataset]:
+        """Return the datasets of the Hub that were ranked before and that this run has not listed."""
+        rows = await self._conn.execute_fetchall(
+            "SELECT dataset_id, repo_id, created_at, card_etag, rank, on_map FROM dataset WHERE rank IS NOT NULL "
+            "AND last_seen_run IS NOT ? AND sha IS NOT NULL AND card_status <> 'deleted'",
+            (run_id,),
+        )
+        return [UnlistedDataset(*row) for row in rows]
+
+    async def card_text(self, dataset_id: int) -> str:
+        """Return the whole card of a dataset that has one."""
+        rows = list(await self._conn.execute_fetchall("SELECT text FROM card WHERE dataset_id = ?", (dataset_id,)))
+        return str(rows[0][0])
+
+
+def find_dataset(conn: sqlite3.Connection, repo_id: str) -> tuple[int, str] | None:
+    """Find a dataset by its id or by one it had before it was renamed; return its row number and present id."""
+    row = conn.execute(
+        "SELECT dataset_id, repo_id FROM ("
+        " SELECT dataset_id, repo_id, card_status = 'deleted' AS place FROM dataset WHERE repo_id = ?1"
+        " UNION ALL SELECT d.dataset_id, d.repo_id, 0.5 FROM alias a JOIN dataset d USING (dataset_id)"
+        " WHERE a.repo_id = ?1) ORDER BY place LIMIT 1",
+        (repo_id,),
+    ).fetchone()
+    return None if row is None else (int(row[0]), str(row[1]))
