@@ -10,15 +10,40 @@ from typing import Any, TypeVar
 
 import click
 
-from engine.config import load_settings
+from engine.config import OPTIONS, load_settings
 from engine.store.connection import missing_database, open_readonly
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def db_option(function: F) -> F:
-    """Add --db."""
-    return click.option("--db", metavar="PATH", help="The database. [default: hfmap.sqlite]")(function)
+def setting_option(name: str) -> Callable[[F], F]:
+    """Add the flag of a setting. It is None where it is not given, so that the environment and hfmap.toml can speak."""
+    option = OPTIONS[name]
+    # Click would put a text of ours in brackets.
+    shown = option.show_default if isinstance(option.show_default, str) else option.default
+    return click.option(
+        "/".join((*option.opts, *option.secondary_opts)),
+        type=option.type,
+        is_flag=option.is_flag,
+        metavar=option.metavar,
+        default=None,
+        help=f"{option.help} [default: {shown}]" if option.show_default else option.help,
+    )
+
+
+def setting_options(*names: str) -> Callable[[F], F]:
+    """Add the flags of settings, in this order."""
+
+    def add(function: F) -> F:
+        for name in reversed(names):
+            function = setting_option(name)(function)
+        return function
+
+    return add
+
+
+db_option = setting_option("db")
+"""Add --db."""
 
 
 def json_option(function: F) -> F:

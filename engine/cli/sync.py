@@ -5,67 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
+from engine.cli._options import setting_option, setting_options
 from engine.cli._output import Mode, Output
 from engine.cli._progress import Progress
 from engine.config import Secrets, Settings, load_secrets, load_settings
-from engine.config.values import EMBEDDERS, LLMS, OPEN_EMBEDDERS, OPEN_LLMS, RANKS
 from engine.errors import EXIT_DONE, UsageError
 from engine.events import Bus
 
 if TYPE_CHECKING:
     from engine.run import RunResult
 
-F = TypeVar("F", bound=Callable[..., Any])
 
-
-def _flag(name: str, text: str) -> Callable[[F], F]:
-    # None where it is not given, so that the environment and hfmap.toml can speak.
-    return click.option(name, is_flag=True, default=None, help=text)
-
-
-_SHARED = (
-    click.option("--db", metavar="PATH", help="The database. [default: hfmap.sqlite]"),
-    click.option("--out", metavar="DIR", help="Where the page goes. [default: site]"),
-    click.option(
-        "--embedder", metavar="NAME", help=f"{', '.join((*EMBEDDERS, *OPEN_EMBEDDERS.values()))}. [default: auto]"
-    ),
-    click.option("--embed-model", metavar="ID", help="The embedding model of an openai:URL."),
-    click.option("--llm", metavar="NAME", help=f"{', '.join((*LLMS, *OPEN_LLMS.values()))}. [default: auto]"),
-    click.option("--model", metavar="ID", help="Another model of the language model's provider."),
-    click.option(
-        "--relayout/--no-relayout",
-        default=None,
-        help="Lay the whole map out again, or never. [default: once a fifth of it has changed]",
-    ),
-    click.option("--max-topics", metavar="N", help="The most topics, and so the most naming calls. [default: 400]"),
-    click.option("--budget", metavar="USD", help="Stop before more than this is spent."),
-    _flag("--yes", "Do not ask before a run that costs over $1."),
-    _flag("--json", "Write each event as a line of JSON to stdout."),
-    _flag("--quiet", "Say nothing but errors."),
-)
-
-
-def _shared(function: F) -> F:
-    for option in reversed(_SHARED):
-        function = option(function)
-    return function
+_shared = setting_options(
+    "db", "out", "embedder", "embed_model", "llm", "model", "relayout", "max_topics", "budget", "yes", "json", "quiet"
+)  # fmt: skip
 
 
 @click.command()
-@click.option("--source", metavar="hub|sample|PATH", help="Where datasets come from. [default: hub]")
-@click.option("--target", metavar="N", help="How many datasets the map holds. [default: 5000]")
-@click.option("--overshoot", metavar="N", help="How many to list. [default: a fifth more, at least 1000 more]")
-@click.option("--rank", metavar="SIGNAL", help=f"{', '.join(RANKS)}. [default: likes]")
-@click.option("--taxonomy", metavar="FILE", help="Other fields and values than hfmap's own.")
-@_flag("--refresh", "Ask for every card again.")
-@_flag("--retry-failed", "Try again what was given up after failing in several runs.")
-@_flag("--batch", "Ask Anthropic in batches: half the price, an answer within hours.")
-@_flag("--no-map", "Enrich only; draw no map.")
-@_flag("--dry-run", "Show what is due and what it would cost, and do nothing.")
+@setting_options(
+    "source", "target", "overshoot", "rank", "taxonomy", "refresh", "retry_failed", "batch", "no_map", "dry_run"
+)  # fmt: skip
 @_shared
 def sync(**flags: object) -> int:
     """Bring the database and the map up to date.
@@ -94,11 +57,7 @@ def sync(**flags: object) -> int:
 
 
 @click.command("map")
-@click.option(
-    "--png",
-    metavar="FILE",
-    help="Draw a picture too: FILE, FILE-dark beside it, and the preview for links to the page.",
-)
+@setting_option("png")
 @_shared
 def map_(**flags: object) -> int:
     """Draw the map again from the database alone."""

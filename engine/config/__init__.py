@@ -5,11 +5,12 @@ Keys and base URLs are not settings: they come from the environment alone, so th
 
 from __future__ import annotations
 
-from engine.config.loading import load_settings, unknown_variables
+from engine.config.options import OPTIONS, load_settings, unknown_variables
 from engine.config.secrets import Endpoints, Secrets, load_secrets
 from engine.config.settings import SETTING_NAMES, Settings, split_provider
 
 __all__ = [
+    "OPTIONS",
     "SETTING_NAMES",
     "Endpoints",
     "Secrets",

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from engine.config.secrets import Secrets
 from engine.errors import KeyRefusedError
+
+Rank = Literal["likes", "downloads", "trending_score"]
+RANKS: tuple[Rank, ...] = get_args(Rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,7 @@ class Settings:
     source: str = "hub"
     target: int = 5000
     overshoot: int = 6000
-    rank: Literal["likes", "downloads", "trending_score"] = "likes"
+    rank: Rank = "likes"
     embedder: str = "auto"
     llm: str = "auto"
     model: str | None = None
