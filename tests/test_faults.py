@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engine.calls.caller import ATTEMPTS, BREAKER_FAILURES
+from engine.calls.breaker import ATTEMPTS, BREAKER_FAILURES
 from tests.conftest import Run
 from tests.services import FAULT_KINDS, FaultKind, Services, generated_cards
 from tests.services.faults import VECTOR_FAULTS

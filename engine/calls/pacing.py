@@ -1,4 +1,4 @@
-"""How fast a service is called: at its own pace, found by asking.
+"""Pace calls to one service: as fast as it allows, found by asking.
 
 Calls start unpaced. They are looked at in spells of a second or so. While few are refused as "too many", the pace rises,
 by ever larger steps; where many are, it falls to what got through (additive increase and multiplicative decrease, as TCP
@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import anyio
-from aiolimiter import AsyncLimiter
+
+from engine.calls import clock
 
 FIRST = 10.0
 """Calls a second to begin with where nearly all of the first calls are refused: what got through then tells nothing."""
@@ -44,10 +45,11 @@ TELLING = 0.12
 
 
 class Pacer:
-    """Lets calls start no faster than the service allows. `waiting_changed` is told how many wait for their turn."""
+    """Let calls start no faster than the service allows. `waiting_changed` is told how many wait for their turn."""
 
     def __init__(self, waiting_changed: Callable[[int], None] = lambda _: None) -> None:
-        self._limiter: AsyncLimiter | None = None
+        self.rate: float | None = None
+        """Calls a second that may start, or None while nothing has been refused."""
         self._turn = anyio.Lock()
         self._waiting = 0
         self._waiting_changed = waiting_changed
@@ -59,61 +61,55 @@ class Pacer:
         self._before: tuple[float, float | None] | None = None  # share of refusals and pace before it was last lowered
         self._background = 0.0  # share of refusals that slower calls did not lessen
 
-    @property
-    def rate(self) -> float | None:
-        """Calls a second that may start, or None while nothing has been refused."""
-        return 1 / self._limiter.time_period if self._limiter else None
-
     async def wait(self) -> None:
         """Wait until a call may start. Whoever came first starts first."""
-        self._began = self._began or anyio.current_time()
-        if self._limiter is None:
+        self._began = self._began or clock.now()
+        if self.rate is None:
             return
         self._change_waiting(1)
         try:
-            # Only the first in the queue waits at the limiter, so that a new pace holds for all behind it at once.
+            # Only the first in the queue waits for the time to come, so that a new pace holds for all behind it at once.
+            # One call each time: allowance that is saved up would let a burst start.
             async with self._turn:
-                limiter = None
-                while limiter is not self._limiter and self._limiter is not None:
-                    limiter = self._limiter
-                    await limiter.acquire()
-                self._last = anyio.current_time()
+                while self.rate is not None and (early := self._last + 1 / self.rate - clock.now()) > 0:
+                    await clock.sleep(early)
+                self._last = clock.now()
         finally:
             self._change_waiting(-1)
 
-    async def let_through(self) -> None:
+    def let_through(self) -> None:
         """Count a call that was let through, whatever became of it."""
         self._let += 1
-        await self._look()
+        self._look()
 
-    async def refused(self, started: float) -> None:
-        """Count a refusal of a call that started at `started` (anyio's clock)."""
+    def refused(self, started: float) -> None:
+        """Count a refusal of a call that started at `started` (by `clock.now`)."""
         if started >= self._began:
             # A call that was on its way before the pace last changed tells nothing of the present one.
             self._refused += 1
-            await self._look()
+            self._look()
 
-    async def _look(self) -> None:
+    def _look(self) -> None:
         """At the end of a spell, draw the lesson."""
         passed, refused = self._let, self._refused
         calls = passed + refused
         flood = OVERLOAD <= refused > 3 * passed
         if not flood and calls < (CALLS if refused else CALLS / 3):
             return
-        now = anyio.current_time()
+        now = clock.now()
         lasted = now - self._began
         if flood:
             self._before = None
             self._step = SMALL_STEP if self.rate else LARGE_STEP
-            await self._set(now, self.rate / 2 if self.rate else FIRST)
+            self._set(now, self.rate / 2 if self.rate else FIRST)
         elif lasted < (SECONDS / 2 if self._step == LARGE_STEP else SECONDS):
             return
         elif refused / calls > STRAY + 1.5 * self._background:
-            await self._lower(now, refused / calls, calls / lasted)
+            self._lower(now, refused / calls, calls / lasted)
         else:
             self._before = None
             self._background = min(self._background, 0.8 * self._background + 0.2 * refused / calls)
-            await self._set(now, self._raised(calls / lasted))
+            self._set(now, self._raised(calls / lasted))
 
     def _raised(self, observed: float) -> float | None:
         """The pace after a good spell in which so many calls a second were made."""
@@ -124,7 +120,7 @@ class Pacer:
             self._step = min(MIDDLE_STEP, 1 + 2 * (step - 1))
         return self.rate * step
 
-    async def _lower(self, now: float, share: float, observed: float) -> None:
+    def _lower(self, now: float, share: float, observed: float) -> None:
         """Slow down after a spell in which `share` of the calls was refused, and so many a second were made."""
         if self._before is not None and share >= 0.6 * self._before[0]:
             # Calls were made more seldom than they had got through, and the same share was refused again.
@@ -136,19 +132,11 @@ class Pacer:
             # Calls start a little later than the pace has it.
             made = self.rate if self.rate is not None and observed > 0.7 * self.rate else observed
             rate = made * (1 - share + self._background) * (0.95 if self._before else 1.0)
-        await self._set(now, rate)
+        self._set(now, rate)
 
-    async def _set(self, now: float, rate: float | None) -> None:
+    def _set(self, now: float, rate: float | None) -> None:
         self._began, self._let, self._refused = now, 0, 0
-        if rate is None:
-            self._limiter = None
-        elif rate != self.rate:
-            # A bucket of one call: anything larger would let a burst start at once. It is as empty as the last start
-            # left it, and acquiring from a fresh limiter does not wait.
-            rate = max(SLOWEST, rate)
-            limiter = AsyncLimiter(1, 1 / rate)
-            await limiter.acquire(min(1.0, max(0.0, 1 - (now - self._last) * rate)))
-            self._limiter = limiter
+        self.rate = None if rate is None else max(SLOWEST, rate)
 
     def _change_waiting(self, by: int) -> None:
         self._waiting += by

@@ -5,7 +5,8 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from engine.calls.caller import ATTEMPTS, BREAKER_FAILURES, LONGEST_RETRY_AFTER, MOST_ATTEMPTS, PAUSES, Caller
+from engine.calls.breaker import ATTEMPTS, BREAKER_FAILURES, LONGEST_RETRY_AFTER, PAUSES
+from engine.calls.caller import MOST_ATTEMPTS, Caller
 from engine.calls.pacing import Pacer
 from engine.errors import (
     BadAnswerError,
@@ -75,7 +76,7 @@ async def test_one_call_that_fails_for_good_is_not_a_service_that_is_down() -> N
 @pytest.fixture
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A test need not wait before each call to a service that seems to be down."""
-    monkeypatch.setattr("engine.calls.caller.PAUSES", (0.0,) * len(PAUSES))
+    monkeypatch.setattr("engine.calls.breaker.PAUSES", (0.0,) * len(PAUSES))
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -237,7 +238,7 @@ async def test_rate_limits_open_the_breaker_only_where_nothing_gets_through_for_
         breaker.check()
 
 
-async def at_any_pace(_pacer: Pacer, _started: float) -> None:
+def at_any_pace(_pacer: Pacer, _started: float) -> None:
     """In place of `Pacer.refused`: nothing is slowed down."""
 
 

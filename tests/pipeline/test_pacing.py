@@ -98,14 +98,14 @@ async def test_a_flood_of_refusals_sets_the_pace_at_once() -> None:
     started = anyio.current_time()
     assert pacer.rate is None
     for _ in range(OVERLOAD):
-        await pacer.refused(started)
+        pacer.refused(started)
     assert pacer.rate == FIRST
     # Calls that were under way before tell nothing of the new pace.
     for _ in range(3 * OVERLOAD):
-        await pacer.refused(started)
+        pacer.refused(started)
     assert pacer.rate == FIRST
     for _ in range(OVERLOAD):
-        await pacer.refused(anyio.current_time())
+        pacer.refused(anyio.current_time())
     assert pacer.rate == FIRST / 2
 
 
@@ -116,7 +116,7 @@ async def test_first_come_first_served_and_a_cancelled_call_gives_its_turn_away(
     pacer = Pacer(changes.append)
     await pacer.wait()
     for _ in range(OVERLOAD):
-        await pacer.refused(anyio.current_time())
+        pacer.refused(anyio.current_time())
     assert pacer.rate is not None
     started = anyio.current_time()
 
