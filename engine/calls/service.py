@@ -1,4 +1,4 @@
-"""A provider's calls at its stages: paid for within the budget and entered into the ledger."""
+"""Call a provider's model: within the budget, and with every call entered into the ledger."""
 
 from __future__ import annotations
 
@@ -11,36 +11,27 @@ import anyio
 
 from engine.calls.budget import Budget
 from engine.calls.caller import Caller
+from engine.calls.context import RunContext
 from engine.errors import HfmapError, ProviderError
-from engine.events import Bus, CallFinished, Stage
+from engine.events import CallFinished, Stage
+from engine.providers.base import Completer, Embedder
 from engine.providers.http import UnansweredError
-from engine.providers.prices import Price
-from engine.store.runs import CallRow, Ids, insert_call
-from engine.store.writer import Writer
+from engine.providers.prices import Price, price_of
+from engine.store.runs import CallRow, insert_call
 from engine.usage import Usage
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
-    """Where the calls of a run are entered."""
-
-    run_id: int
-    ids: Ids
-    writer: Writer
-    bus: Bus
-
-
-@dataclass(frozen=True, slots=True)
 class Service:
-    """One model of one provider. Local providers have no caller: they are neither limited nor entered."""
+    """One model of one provider; see `service_for`. Local ones have no caller: they are neither limited nor entered."""
 
     provider: str
     model: str
     price: Price
     budget: Budget
-    ledger: Ledger
+    context: RunContext
     caller: Caller | None
     keep: bool = False
 
@@ -60,6 +51,11 @@ class Service:
     def fatal(self) -> HfmapError | None:
         """What made calling pointless, if anything."""
         return self.caller.breaker.fatal if self.caller else None
+
+    def stop(self, why: HfmapError) -> None:
+        """Begin no further call; those in flight go on."""
+        if self.caller is not None:
+            self.caller.breaker.open(why)
 
     async def call(
         self, stage: Stage, items: int, most: Usage, ask: Callable[[], Awaitable[tuple[T, Usage]]]
@@ -121,10 +117,10 @@ class Service:
     async def _enter(
         self, stage: Stage, items: int, usage: Usage, usd: float, seconds: float, retries: int, outcome: str
     ) -> int:
-        call_id = self.ledger.ids.next_call()
+        call_id = self.context.ids.next_call()
         row = CallRow(
             call_id,
-            self.ledger.run_id,
+            self.context.run_id,
             stage,
             self.provider,
             self.model,
@@ -136,9 +132,26 @@ class Service:
             outcome,
         )
         with anyio.CancelScope(shield=True):
-            await self.ledger.writer.post(insert_call(row))
-        self.ledger.bus(CallFinished(stage, self.provider, self.model, items, usage, usd, seconds, retries, outcome))
+            await self.context.writer.post(insert_call(row))
+        self.context.bus(CallFinished(stage, self.provider, self.model, items, usage, usd, seconds, retries, outcome))
         return call_id
+
+
+def service_for(
+    provider: Embedder | Completer | None, budget: Budget, context: RunContext, stage: Stage, *, at_once: int = 1
+) -> Service:
+    """Make the service that a provider's model is called through, at most `at_once` times at once.
+
+    Args:
+        provider: None where rules do without a model.
+        stage: at which calls that wait are shown.
+    """
+    if provider is None or not provider.remote:
+        name, model = (provider.provider, provider.model) if provider else ("local", "rules")
+        return Service(name, model, price_of(model, paid=False), budget, context, None)
+    caller = Caller(provider.provider, at_once=anyio.CapacityLimiter(at_once), bus=context.bus, stage=stage)
+    price = price_of(provider.model, paid=provider.paid)
+    return Service(provider.provider, provider.model, price, budget, context, caller)
 
 
 def _outcome(error: HfmapError) -> str:

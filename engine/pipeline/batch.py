@@ -13,11 +13,12 @@ from typing import Literal
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from engine.calls.context import RunContext
 from engine.calls.service import Service
 from engine.errors import CONCERNS_ALL, BadAnswerError, BudgetReachedError, HfmapError
 from engine.events import CallFinished, ItemSkipped, Notice, StageGrew
 from engine.pipeline.batch_calls import Pending, Postbox
-from engine.pipeline.enrich import CardStage, StageContext, StageState
+from engine.pipeline.enrich import CardStage, StageState
 from engine.pipeline.enrichers import ModelEnricher, most_tokens
 from engine.pipeline.work import Work, work_for
 from engine.providers.batches import MOST_BYTES, MOST_REQUESTS, AnthropicBatches, BatchAnswer, UnsureError
@@ -46,7 +47,7 @@ class BatchStage(CardStage):
     """
 
     def __init__(
-        self, state: StageState, context: StageContext, service: Service, enricher: ModelEnricher, workers: int, *,
+        self, state: StageState, context: RunContext, service: Service, enricher: ModelEnricher, workers: int, *,
         batches: AnthropicBatches, reader: BatchReader, sending: bool,
     ) -> None:  # fmt: skip
         super().__init__(state, context, service, enricher, workers)
@@ -242,11 +243,11 @@ class BatchStage(CardStage):
     async def _enter(self, batch_id: str, answer: BatchAnswer) -> int:
         """Enter an answer into the ledger, and note that it is there, in one transaction."""
         service, stage = self._service, self.state.stage
-        call_id = service.ledger.ids.next_call()
+        call_id = service.context.ids.next_call()
         usd = service.price.usd(answer.usage, batched=True)
         outcome = "done" if answer.error is None else type(answer.error).__name__.removesuffix("Error").lower()
         row = CallRow(
-            call_id, service.ledger.run_id, stage, service.provider, service.model, 1, answer.usage, usd, 0.0, 0, outcome
+            call_id, service.context.run_id, stage, service.provider, service.model, 1, answer.usage, usd, 0.0, 0, outcome
         )  # fmt: skip
         with anyio.CancelScope(shield=True):
             await self._context.writer.post(insert_call(row), record_request_call(batch_id, answer.custom_id, call_id))

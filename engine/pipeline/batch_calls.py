@@ -15,10 +15,12 @@ from typing import Literal, TypeVar
 
 import anyio
 
+from engine.calls import clock
+from engine.calls.context import RunContext
 from engine.calls.service import Service
 from engine.errors import HfmapError, StoppedError
 from engine.events import BatchChanged
-from engine.pipeline.enrich import StageContext, StageState
+from engine.pipeline.enrich import StageState
 from engine.providers.base import Prompt
 from engine.providers.batches import AnthropicBatches, BatchAnswer, BatchStatus, UnsureError
 from engine.store.batches import BatchReader, OpenBatch, OpenRequest, end_batch, record_batch, record_submission
@@ -57,7 +59,7 @@ class Postbox:
     """
 
     def __init__(
-        self, state: StageState, context: StageContext, service: Service, batches: AnthropicBatches, reader: BatchReader
+        self, state: StageState, context: RunContext, service: Service, batches: AnthropicBatches, reader: BatchReader
     ) -> None:
         self._stage = state.stage
         self._spec_id = state.spec_id
@@ -165,8 +167,7 @@ class Postbox:
         Raises:
             StoppedError: the run is asked to stop.
         """
-        with anyio.move_on_after(pause):
-            await self._context.stopping.wait()
+        await clock.sleep(pause, unless=self._context.stopping)
         if self._context.stopping.is_set():
             raise StoppedError("the run is being stopped")
         return min(LONGEST_PAUSE, pause * GROWTH)

@@ -1,4 +1,4 @@
-"""From candidates to stored cards: what is asked for, what is stored, who is on the map."""
+"""Ask for cards, store them, and hand those on the map to the enrichment stages."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from dataclasses import dataclass
 import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream
 
+from engine.calls.caller import Caller
+from engine.calls.context import RunContext
 from engine.errors import CONCERNS_ALL, HfmapError, ProviderError, StoppedError
 from engine.events import ItemDone, ItemFailed, ItemSkipped, Notice, StageClosed, StageGrew
 from engine.hub.entries import Fetched
-from engine.pipeline.candidate import NO_CARD, Candidate, IntakeContext
-from engine.pipeline.describe import describe
-from engine.pipeline.listing import Listing
-from engine.pipeline.membership import Membership
+from engine.pipeline.listing import Listing, describe
+from engine.pipeline.membership import NO_CARD, Candidate, Membership
 from engine.pipeline.unlisted import Aftermath
-from engine.sources.base import Source
+from engine.sources.base import CardFetcher, Source
 from engine.store.changes import record_card_change, record_membership_changes
 from engine.store.datasets import (
     CardAnswer,
     CardRow,
+    DatasetReader,
     insert_card,
     update_card_status,
     update_descriptions,
@@ -43,11 +44,14 @@ TASKS = 2 * WORKERS
 class Intake:
     """Lists, downloads and stores cards, and hands those on the map to `admit`.
 
-    `admit` is given the dataset_ids, and the cards among them that were read just now.
+    `fetcher` is None for sources that hold the cards; `caller` is what it is asked through. `admit` is given the dataset_ids, and the cards among them that were read just now.
     """
 
+    context: RunContext
+    reader: DatasetReader
     source: Source
-    context: IntakeContext
+    fetcher: CardFetcher | None
+    caller: Caller
     refresh: bool
     admit: Callable[[Sequence[int], dict[int, Card]], Awaitable[None]]
     membership: Membership[Candidate]
@@ -64,15 +68,17 @@ class Intake:
                 for _ in range(TASKS):
                     tasks.start_soon(self._worker, receive.clone())
                 receive.close()
-                listing = Listing(self.source, self.context).candidates(limit)
+                listing = Listing(self.source, self.context, self.reader)
                 # Closed here, in this task, whatever happens: what else closes it does so in another one.
-                async with send, aclosing(listing):
-                    async for candidates in listing:
+                async with send, aclosing(listing.candidates(limit)) as pages:
+                    async for candidates in pages:
                         for candidate in await self._settle_known(candidates):
                             await send.send(candidate)
         finally:
             self.context.bus(StageClosed("card"))
-        await Aftermath(self.context).settle(limit=limit)
+        if self.fetcher is not None:
+            aftermath = Aftermath(self.context, self.reader, self.fetcher, self.caller, listing.newborn)
+            await aftermath.settle(limit=limit)
         await self.context.writer.write(
             *update_membership(self.context.run_id), *record_membership_changes(self.context.run_id)
         )
@@ -128,7 +134,7 @@ class Intake:
         try:
             return await self._get(candidate)
         finally:
-            self.context.caller.release()
+            self.caller.release()
 
     async def _get(self, candidate: Candidate) -> bool:
         entry, known = candidate.entry, candidate.known
@@ -157,12 +163,12 @@ class Intake:
             return Fetched("private", reason="the listing says that the repository is private")
         if entry.disabled:
             return Fetched("disabled", reason="the Hub has disabled the repository")
-        if entry.card is not None or self.context.fetcher is None:
+        fetcher = self.fetcher
+        if entry.card is not None or fetcher is None:
             return Fetched("ok", entry.card or b"")
-        fetcher = self.context.fetcher
         has_card = known is not None and known.input_hash is not None and not self.refresh
         etag = known.card_etag if known is not None and has_card else None
-        fetched, _ = await self.context.caller.call("card", lambda: fetcher.fetch(entry, etag), keep=True)
+        fetched, _ = await self.caller.call("card", lambda: fetcher.fetch(entry, etag), keep=True)
         return fetched
 
     async def _store(self, candidate: Candidate, card: Card, etag: str | None) -> bool:

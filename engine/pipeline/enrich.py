@@ -10,9 +10,11 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from engine.calls import clock
+from engine.calls.context import RunContext
 from engine.calls.service import Service
 from engine.errors import CONCERNS_ALL, HfmapError, ProviderError, RefusedError, StoppedError
-from engine.events import Bus, ItemDone, ItemFailed, Notice, StageClosed, StageGrew
+from engine.events import ItemDone, ItemFailed, Notice, StageClosed, StageGrew
 from engine.pipeline.enrichers import Enricher
 from engine.pipeline.work import Work
 from engine.providers.base import Embedded, Embedder
@@ -25,8 +27,6 @@ from engine.store.results import (
     insert_embeddings,
     record_failures,
 )
-from engine.store.runs import Ids
-from engine.store.writer import Writer
 from engine.usage import Usage
 
 QUEUE = 512
@@ -34,18 +34,6 @@ QUEUE = 512
 
 LINGER = 1.0
 """Seconds that a batch waits for more cards after its first."""
-
-
-@dataclass(slots=True)
-class StageContext:
-    """What every stage needs of its run."""
-
-    run_id: int
-    ids: Ids
-    writer: Writer
-    bus: Bus
-    stopping: anyio.Event
-    """Set when the run is to end: what is in flight is finished, what waits is left for the next run."""
 
 
 @dataclass(slots=True)
@@ -72,7 +60,7 @@ class StageState:
 class Stage(ABC):
     """A queue of cards and the tasks that work through it."""
 
-    def __init__(self, state: StageState, context: StageContext, service: Service) -> None:
+    def __init__(self, state: StageState, context: RunContext, service: Service) -> None:
         self.state = state
         self._context = context
         self._service = service
@@ -104,8 +92,7 @@ class Stage(ABC):
 
     def stop(self) -> None:
         """Begin no further call; those in flight go on."""
-        if self._service.caller is not None:
-            self._service.caller.breaker.open(StoppedError("the run is being stopped"))
+        self._service.stop(StoppedError("the run is being stopped"))
 
     def _idle(self) -> bool:
         """Whether cards are to be left where they are."""
@@ -151,7 +138,7 @@ class CardStage(Stage):
     """Enriches cards one by one, several at once."""
 
     def __init__(
-        self, state: StageState, context: StageContext, service: Service, enricher: Enricher, workers: int
+        self, state: StageState, context: RunContext, service: Service, enricher: Enricher, workers: int
     ) -> None:
         super().__init__(state, context, service)
         self._enricher = enricher
@@ -185,7 +172,7 @@ class CardStage(Stage):
 class EmbedStage(Stage):
     """Embeds cards in batches, one batch at a time."""
 
-    def __init__(self, state: StageState, context: StageContext, service: Service, embedder: Embedder) -> None:
+    def __init__(self, state: StageState, context: RunContext, service: Service, embedder: Embedder) -> None:
         super().__init__(state, context, service)
         self._embedder = embedder
 
@@ -197,7 +184,7 @@ class EmbedStage(Stage):
         async with self._receive:
             async for first in self._receive:
                 batch = [first]
-                with anyio.move_on_after(LINGER):
+                with clock.move_on_after(LINGER):
                     while len(batch) < self._embedder.batch_size and not self._context.stopping.is_set():
                         try:
                             batch.append(await self._receive.receive())

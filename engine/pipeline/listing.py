@@ -1,27 +1,40 @@
-"""The source's ranking, entered into the database as it is read."""
+"""Enter a source's ranking into the database, with what listing and card together say of each dataset."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from typing import Any
 
+from engine.calls.context import RunContext
 from engine.errors import SourceError
 from engine.events import ItemDone, ItemFailed, StageClosed, StageGrew
 from engine.hub.entries import Entry
-from engine.pipeline.candidate import Candidate, IntakeContext
-from engine.pipeline.describe import describe
+from engine.pipeline.membership import Candidate
 from engine.sources.base import Source
-from engine.store.datasets import DatasetRow, insert_listing, rename_dataset, update_descriptions
+from engine.store.datasets import (
+    DatasetDescription,
+    DatasetReader,
+    DatasetRow,
+    insert_listing,
+    rename_dataset,
+    update_descriptions,
+)
 from engine.store.writer import to_json
+from taxonomy import buckets
+from taxonomy.card import metadata, pretty_name
 
 
 class Listing:
     """Reads a source, stores what it says of each dataset, and yields candidates for the map."""
 
-    def __init__(self, source: Source, context: IntakeContext) -> None:
+    def __init__(self, source: Source, context: RunContext, reader: DatasetReader) -> None:
         self._source = source
         self._context = context
+        self._reader = reader
+        self.newborn: set[str] = set()
+        """Days of creation of the repositories that the listing shows for the first time under their present name."""
 
     async def candidates(self, limit: int) -> AsyncGenerator[list[Candidate]]:
         """Yield the first `limit` entries in rank order, some at a time; they are stored when they are yielded.
@@ -35,7 +48,7 @@ class Listing:
                 # A page of the Hub's listing may repeat rows of the one before, when ranks shift between the two.
                 fresh = [entry for entry in chunk if entry.repo_id not in seen]
                 await self._follow_renames(fresh)
-                known = await self._context.reader.known([entry.repo_id for entry in fresh])
+                known = await self._reader.known([entry.repo_id for entry in fresh])
                 candidates = []
                 rows = []
                 for entry in fresh:
@@ -56,7 +69,7 @@ class Listing:
                     )
                     for c in candidates
                 ]
-                self._context.newborn.update(c.entry.created_at for c in candidates if c.is_new and c.entry.created_at)
+                self.newborn.update(c.entry.created_at for c in candidates if c.is_new and c.entry.created_at)
                 await self._context.writer.write(insert_listing(rows), update_descriptions(descriptions))
                 for row in rows:
                     self._context.bus(ItemDone("list", row.repo_id))
@@ -81,11 +94,11 @@ class Listing:
 
         A rename changes neither the commit nor the day of creation; a copy of a repository has a day of its own.
         """
-        known = await self._context.reader.known([entry.repo_id for entry in entries])
+        known = await self._reader.known([entry.repo_id for entry in entries])
         strangers = [e for e in entries if e.repo_id not in known and e.sha and e.created_at]
         if not strangers:
             return
-        former = await self._context.reader.by_commit([e.sha for e in strangers if e.sha], self._context.run_id)
+        former = await self._reader.by_commit([e.sha for e in strangers if e.sha], self._context.run_id)
         listed_here = {entry.repo_id for entry in entries}
         for entry in strangers:
             names = [
@@ -94,7 +107,7 @@ class Listing:
                 if created_at == entry.created_at and repo_id not in listed_here
             ]
             if len(names) == 1:
-                row = (await self._context.reader.known(names))[names[0]]
+                row = (await self._reader.known(names))[names[0]]
                 await self._context.writer.write(
                     *rename_dataset(self._context.run_id, row.dataset_id, names[0], entry.repo_id)
                 )
@@ -123,3 +136,24 @@ class Listing:
             first_seen_run=self._context.run_id,
             last_seen_run=self._context.run_id,
         )
+
+
+def describe(entry: Entry, declared: Mapping[str, Any]) -> DatasetDescription:
+    """Merge an entry with what its card's front matter declares."""
+    found = metadata(declared, entry.card_data, entry.tags)
+    licenses = found.get("license", ())
+    tasks = found.get("task_categories", ())
+    return DatasetDescription(
+        pretty_name=pretty_name(declared, entry.card_data),
+        license=licenses[0] if licenses else None,
+        metadata=found,
+        license_family=buckets.license_family(licenses[0] if licenses else None),
+        size_category=buckets.size_category(found.get("size_categories", ())),
+        language=buckets.language_label(
+            found.get("languages", ()),
+            multilinguality=found.get("multilinguality", ()),
+            task_categories=tasks,
+        ),
+        task_category=buckets.task_label(tasks),
+        modality=buckets.modality_label(found.get("modalities", ()), tasks),
+    )

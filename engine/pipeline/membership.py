@@ -1,4 +1,4 @@
-"""Which datasets are on the map: the first `places` of the ranking whose card says enough.
+"""Decide which datasets are on the map: the first `places` of the ranking whose card says enough.
 
 An entry listed within the first `places` is in as soon as its card turns out long enough. Each one that turns out
 short, missing or gated frees a place, and the next entry in rank order is tried for it; no other is ever asked for.
@@ -9,9 +9,51 @@ for good: the outcome is the first `places` eligible entries, whatever the order
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from engine.hub.entries import Entry
+from engine.store.datasets import KnownDataset
+from taxonomy.card import input_hash_of
+
 E = TypeVar("E")
+
+NO_CARD = ("missing", "gated", "private", "disabled")
+SETTLED = frozenset({"ok", "short", *NO_CARD})
+"""States of a card that hold until its repository changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An entry of the listing and what the database knows of it."""
+
+    entry: Entry
+    dataset_id: int
+    known: KnownDataset | None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the database knows no repository of this name, or another one."""
+        return self.known is None or self.known.created_at != self.entry.created_at
+
+    @property
+    def settled(self) -> bool:
+        """Whether the stored card holds.
+
+        It does if it was asked for at the present commit of the repository, by the present rules of access; or, where
+        the card came with the listing, if it is the same.
+        """
+        known, entry = self.known, self.entry
+        if known is None or known.card_status not in SETTLED:
+            return False
+        if (known.gated, known.private, known.disabled) != (entry.gated, entry.private, entry.disabled):
+            # Opening or closing a repository is no commit.
+            return False
+        if entry.card is not None:
+            return known.card_status in ("ok", "short") and known.input_hash == input_hash_of(entry.card)
+        if entry.sha is None:
+            return entry.last_modified is not None and entry.last_modified == known.last_modified
+        return entry.sha == known.card_sha
 
 
 class Membership(Generic[E]):

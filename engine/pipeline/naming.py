@@ -10,13 +10,12 @@ import anyio
 from anyio.from_thread import start_blocking_portal
 
 from engine.calls.budget import Budget
-from engine.calls.caller import Caller
-from engine.calls.service import Ledger, Service
+from engine.calls.context import RunContext
+from engine.calls.service import Service, service_for
 from engine.errors import CONCERNS_ALL, BadAnswerError, HfmapError, RefusedError, StoppedError
 from engine.events import Bus, Notice
 from engine.pipeline.enrichers import ask, most_tokens
 from engine.providers.base import Completer, Prompt
-from engine.providers.prices import price_of
 from engine.store.connection import open_async
 from engine.store.runs import Ids
 from engine.store.writer import Writer
@@ -44,7 +43,7 @@ class Naming:
         self._bus = bus
         self._spent_before = spent
         self._budget = Budget(budget, spent=spent)
-        self._caller: Caller | None = None
+        self._service: Service | None = None
         self._fatal: HfmapError | None = None
 
     @property
@@ -84,8 +83,8 @@ class Naming:
 
     async def _stop(self, stopped: StoppedError) -> None:
         self._fatal = stopped
-        if self._caller is not None:
-            self._caller.breaker.open(stopped)
+        if self._service is not None:
+            self._service.stop(stopped)
 
     async def _complete(
         self, prompts: Sequence[tuple[str, str]], max_tokens: int, answers: list[str | HfmapError]
@@ -97,12 +96,9 @@ class Naming:
             try:
                 rows = await conn.execute_fetchall("SELECT coalesce(max(call_id), 0) FROM call")
                 ids = Ids(dataset=0, result=0, call=next(iter(rows))[0])
-                places = anyio.CapacityLimiter(CALLS)
-                self._caller = Caller(completer.provider, at_once=places, bus=self._bus, stage="topics")
-                service = Service(
-                    completer.provider, self.model, price_of(self.model, paid=completer.paid), self._budget,
-                    Ledger(self._run_id, ids, writer, self._bus), self._caller,
-                )  # fmt: skip
+                context = RunContext(self._run_id, ids, writer, self._bus)
+                service = service_for(completer, self._budget, context, "topics", at_once=CALLS)
+                self._service = service
 
                 async def one(place: int, system: str, user: str) -> None:
                     question = Prompt(system, user, max_tokens)

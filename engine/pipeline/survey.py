@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from engine.hub.entries import Entry
-from engine.pipeline.candidate import Candidate
+from engine.pipeline.membership import Candidate
 from engine.pipeline.work import LONGEST_BODY
 from engine.sources.base import Source
 from engine.store.datasets import DatasetReader, KnownDataset

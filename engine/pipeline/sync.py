@@ -17,13 +17,13 @@ import anyio
 
 from engine.calls.budget import Budget
 from engine.calls.caller import Caller
-from engine.calls.service import Ledger, Service
+from engine.calls.context import RunContext
+from engine.calls.service import service_for
 from engine.errors import HfmapError
 from engine.events import Bus, Notice
 from engine.pipeline.batch import BatchStage
-from engine.pipeline.candidate import IntakeContext
 from engine.pipeline.cards import WORKERS, Intake
-from engine.pipeline.enrich import CardStage, EmbedStage, Stage, StageContext, StageState
+from engine.pipeline.enrich import CardStage, EmbedStage, Stage, StageState
 from engine.pipeline.enrichers import (
     Enricher,
     ModelExtractor,
@@ -35,7 +35,6 @@ from engine.pipeline.membership import Membership
 from engine.pipeline.work import work_for
 from engine.providers.base import Completer, Embedder
 from engine.providers.batches import batches_of
-from engine.providers.prices import price_of
 from engine.sources.base import CardFetcher, Source
 from engine.store.batches import BatchReader
 from engine.store.changes import record_result_changes, remember
@@ -139,16 +138,16 @@ class Sync:
             plan.embedder.dimensions = plan.embedder.dimensions or await results.dimensions(spec_ids["embed"])
             await outer.start(writer.run)
             try:
-                ledger = Ledger(plan.run_id, ids, writer, self._bus)
-                context = StageContext(plan.run_id, ids, writer, self._bus, self._stopping)
-                self._stages = self._make_stages(ledger, budget, context, spec_ids, BatchReader(reading))
+                context = RunContext(plan.run_id, ids, writer, self._bus, result.counts, self._stopping)
+                self._stages = self._make_stages(context, budget, spec_ids, BatchReader(reading))
                 result.stages = [stage.state for stage in self._stages.values()]
                 caller = Caller("the Hub", at_once=anyio.CapacityLimiter(WORKERS), bus=self._bus, stage="card")
                 intake = Intake(
+                    context=context,
+                    reader=reader,
                     source=plan.source,
-                    context=IntakeContext(
-                        plan.run_id, ids, writer, reader, self._bus, result.counts, plan.fetcher, caller
-                    ),
+                    fetcher=plan.fetcher,
+                    caller=caller,
                     refresh=plan.refresh,
                     admit=lambda members, cards: self._admit(writer, reader, results, members, cards),
                     membership=Membership(plan.target),
@@ -199,12 +198,11 @@ class Sync:
         return [self._embed_spec, *(enricher.spec for enricher in self._enrichers)]
 
     def _make_stages(
-        self, ledger: Ledger, budget: Budget, context: StageContext, spec_ids: dict[ResultStage, int],
-        reader: BatchReader,
-    ) -> dict[ResultStage, Stage]:  # fmt: skip
+        self, context: RunContext, budget: Budget, spec_ids: dict[ResultStage, int], reader: BatchReader
+    ) -> dict[ResultStage, Stage]:
         plan = self._plan
-        embedding = self._service(plan.embedder, anyio.CapacityLimiter(1), ledger, budget, "embed")
-        completing = self._service(plan.completer, anyio.CapacityLimiter(MODEL_CALLS), ledger, budget, "extract")
+        embedding = service_for(plan.embedder, budget, context, "embed")
+        completing = service_for(plan.completer, budget, context, "extract", at_once=MODEL_CALLS)
         state = StageState("embed", self._embed_spec, spec_ids["embed"])
         stages: dict[ResultStage, Stage] = {"embed": EmbedStage(state, context, embedding, plan.embedder)}
         batches = batches_of(plan.completer)
@@ -218,17 +216,6 @@ class Sync:
             else:
                 stages[state.stage] = CardStage(state, context, completing, enricher, workers)
         return stages
-
-    def _service(
-        self, provider: Embedder | Completer | None, at_once: anyio.CapacityLimiter, ledger: Ledger, budget: Budget,
-        stage: ResultStage,
-    ) -> Service:  # fmt: skip
-        if provider is None or not provider.remote:
-            name, model = (provider.provider, provider.model) if provider else ("local", "rules")
-            return Service(name, model, price_of(model, paid=False), budget, ledger, None)
-        caller = Caller(provider.provider, at_once=at_once, bus=self._bus, stage=stage)
-        price = price_of(provider.model, paid=provider.paid)
-        return Service(provider.provider, provider.model, price, budget, ledger, caller)
 
 
 def first_error(errors: BaseExceptionGroup[HfmapError]) -> HfmapError:

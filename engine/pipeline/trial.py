@@ -16,8 +16,8 @@ import aiosqlite
 import anyio
 
 from engine.calls.budget import Budget
-from engine.calls.caller import Caller
-from engine.calls.service import Ledger, Service
+from engine.calls.context import RunContext
+from engine.calls.service import Service, service_for
 from engine.errors import HfmapError, ProviderError
 from engine.events import Bus
 from engine.pipeline.enrichers import EXTRACT_CHARS, Enricher, ModelExtractor, RulesExtractor
@@ -155,7 +155,8 @@ async def read_again(
             writer = Writer(scratch)
             await outer.start(writer.run)
             try:
-                service = _service(completer, money, Ledger(1, Ids(0, 0, 0), writer, Bus()))
+                context = RunContext(1, Ids(0, 0, 0), writer, Bus())
+                service = service_for(completer, money, context, "extract", at_once=MODEL_CALLS)
                 async with anyio.create_task_group() as tasks:
                     for _ in range(1 if completer is None else MODEL_CALLS):
                         tasks.start_soon(worker, service)
@@ -166,13 +167,3 @@ async def read_again(
         if not fields:
             raise error from None
     return Trial(fields, failed, money.spent, error)
-
-
-def _service(completer: Completer | None, budget: Budget, ledger: Ledger) -> Service:
-    if completer is None or not completer.remote:
-        name, model = (completer.provider, completer.model) if completer else ("local", "rules")
-        return Service(name, model, price_of(model, paid=False), budget, ledger, None)
-    at_once = anyio.CapacityLimiter(MODEL_CALLS)
-    caller = Caller(completer.provider, at_once=at_once, bus=ledger.bus, stage="extract")
-    model_price = price_of(completer.model, paid=completer.paid)
-    return Service(completer.provider, completer.model, model_price, budget, ledger, caller)

@@ -1,16 +1,18 @@
-"""What became of datasets that were ranked before and are not listed any more."""
+"""Find out what became of datasets that were ranked before and are not listed any more."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 import anyio
 
+from engine.calls.caller import Caller
+from engine.calls.context import RunContext
 from engine.errors import CONCERNS_ALL, HfmapError, SourceError
 from engine.events import ItemFailed
 from engine.hub.entries import Entry
-from engine.pipeline.candidate import IntakeContext
-from engine.store.datasets import UnlistedDataset, mark_deleted, rename_dataset, supersede_dataset
+from engine.sources.base import CardFetcher
+from engine.store.datasets import DatasetReader, UnlistedDataset, mark_deleted, rename_dataset, supersede_dataset
 
 MOST_DELETED = 100
 MOST_DELETED_SHARE = 0.1
@@ -23,8 +25,14 @@ PROBES = 12
 class Aftermath:
     """Tells deleted and renamed datasets from those that have only fallen in rank."""
 
-    def __init__(self, context: IntakeContext) -> None:
+    def __init__(
+        self, context: RunContext, reader: DatasetReader, fetcher: CardFetcher, caller: Caller, newborn: Set[str]
+    ) -> None:
         self._context = context
+        self._reader = reader
+        self._fetcher = fetcher
+        self._caller = caller
+        self._newborn = newborn
         self._known_gone = 0
 
     async def settle(self, *, limit: int) -> None:
@@ -38,11 +46,8 @@ class Aftermath:
         Raises:
             SourceError: the listing broke off without saying so.
         """
-        context = self._context
-        if context.fetcher is None:
-            return
-        listed = context.counts["listed"]
-        gone = await context.reader.unlisted(context.run_id)
+        listed = self._context.counts["listed"]
+        gone = await self._reader.unlisted(self._context.run_id)
         if listed >= limit:
             await self._ask_all([row for row in gone if row.on_map and row.rank <= listed])
             return
@@ -59,7 +64,7 @@ class Aftermath:
         if len(rest) > max(MOST_DELETED, MOST_DELETED_SHARE * listed):
             await self._ask_all([row for row in rest if row.on_map])
             return
-        perhaps_renamed = [row for row in rest if row.on_map and row.created_at in context.newborn]
+        perhaps_renamed = [row for row in rest if row.on_map and row.created_at in self._newborn]
         await self._ask_all(perhaps_renamed)
         asked |= {row.dataset_id for row in perhaps_renamed}
         await self._mark_deleted(
@@ -72,12 +77,9 @@ class Aftermath:
                 tasks.start_soon(self._ask, row)
 
     async def _ask(self, row: UnlistedDataset) -> None:
-        fetcher = self._context.fetcher
-        if fetcher is None:
-            return
         entry = Entry(row.repo_id)
         try:
-            fetched, _ = await self._context.caller.call("card", lambda: fetcher.fetch(entry, row.card_etag))
+            fetched, _ = await self._caller.call("card", lambda: self._fetcher.fetch(entry, row.card_etag))
         except CONCERNS_ALL:
             return
         except HfmapError as error:
@@ -92,7 +94,7 @@ class Aftermath:
 
     async def _follow_move(self, row: UnlistedDataset, new_id: str) -> None:
         self._context.counts["renamed"] += 1
-        known = await self._context.reader.known([new_id])
+        known = await self._reader.known([new_id])
         if new_id in known:
             rows = supersede_dataset(
                 self._context.run_id, row.dataset_id, known[new_id].dataset_id, row.repo_id, new_id

@@ -13,7 +13,8 @@ import pytest
 
 from engine.calls.budget import Budget
 from engine.calls.caller import Caller
-from engine.calls.service import Ledger, Service
+from engine.calls.context import RunContext
+from engine.calls.service import Service, service_for
 from engine.errors import (
     BudgetReachedError,
     KeyRefusedError,
@@ -23,8 +24,10 @@ from engine.errors import (
     TransientError,
 )
 from engine.events import Bus, CallFinished
+from engine.providers.anthropic import EXTRACTION_MODEL, AnthropicCompleter
 from engine.providers.http import UnansweredError
 from engine.providers.prices import Price
+from engine.providers.static import StaticEmbedder
 from engine.store.connection import open_async, open_passes, prepare
 from engine.store.runs import Ids, start_run
 from engine.store.writer import Writer
@@ -61,7 +64,7 @@ async def service_on(
         writer = Writer(conn)
         await outer.start(writer.run)
         caller = Caller("Service", at_once=anyio.CapacityLimiter(places), bus=bus, stage="extract")
-        yield Service("service", "model", PRICE, Budget(limit), Ledger(run_id, Ids(0, 0, 0), writer, bus), caller)
+        yield Service("service", "model", PRICE, Budget(limit), RunContext(run_id, Ids(0, 0, 0), writer, bus), caller)
         writer.close()
 
 
@@ -180,7 +183,20 @@ async def test_who_asks_again_keeps_its_place(db: Path) -> None:
 
 async def test_local_providers_stand_in_no_ledger(db: Path) -> None:
     async with service_on(db) as paid:
-        local = Service("local", "rules", PRICE, paid.budget, paid.ledger, None)
+        local = Service("local", "rules", PRICE, paid.budget, paid.context, None)
         async with local.keeping() as service:
             assert await service.call("extract", 1, Usage(), script(USED)) == ("yes", None)
     assert rows(db) == []
+
+
+async def test_a_service_is_made_of_what_its_provider_says_of_itself(db: Path) -> None:
+    local = StaticEmbedder()
+    paid = AnthropicCompleter("sk", base_url="http://127.0.0.1:9", model=EXTRACTION_MODEL, connections=1)
+    async with service_on(db) as other:
+        made = [service_for(one, other.budget, other.context, "extract", at_once=12) for one in (None, local, paid)]
+    assert [(service.provider, service.model) for service in made] == [
+        ("local", "rules"), (local.provider, local.model), ("anthropic", EXTRACTION_MODEL),
+    ]  # fmt: skip
+    assert [service.price.usd(MOST) > 0 for service in made] == [False, False, True]
+    assert [service.caller is not None for service in made] == [False, False, True]
+    await paid.aclose()
