@@ -6,21 +6,22 @@ import importlib
 import sys
 import threading
 import warnings
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cache
 from types import ModuleType
 from typing import Any
 
 from render import libraries_lean
 
-_LEAN = {"umap": libraries_lean.umap, "toponymy": libraries_lean.toponymy, "datamapplot": libraries_lean.datamapplot}
+_LEAN = {"umap": libraries_lean.umap, "toponymy": libraries_lean.toponymy}
 
 # Warning filters and what is put in the place of modules are the whole process's: one import at a time.
 _ONE_AT_A_TIME = threading.RLock()
 
 
-def heavy(name: str) -> ModuleType:
-    """The module called `name`, imported without warnings about what else could be installed."""
+def heavy(name: str, *, within: Callable[[], AbstractContextManager[object]] = nullcontext) -> ModuleType:
+    """The module called `name`, imported `within` that context and without warnings about what else could be installed."""
     known = sys.modules.get(name)
     if known is not None and not getattr(known.__spec__, "_initializing", False):
         return known
@@ -29,7 +30,8 @@ def heavy(name: str) -> ModuleType:
         package = name.partition(".")[0]
         if package in _LEAN and package not in sys.modules:
             _LEAN[package]()
-        return importlib.import_module(name)
+        with within():
+            return importlib.import_module(name)
 
 
 @cache

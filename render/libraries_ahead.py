@@ -7,6 +7,7 @@ import numpy as np
 from render import libraries
 from render.layout import projection
 from render.layout.neighbors import cosine_knn
+from render.page import datamapplot
 from render.topics import clusters
 
 # Enough for a spectral start, as on a real map.
@@ -16,7 +17,7 @@ _FEW = 130
 def refresh() -> None:
     """Import what places a few cards on a map that stays, and what draws the page."""
     libraries.heavy("scipy.spatial")
-    libraries.heavy("datamapplot")
+    datamapplot.load()
 
 
 def rebuild() -> None:

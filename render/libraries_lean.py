@@ -9,10 +9,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -50,7 +48,7 @@ class _Placeholder(ModuleType):
 
 
 @contextmanager
-def _instead(modules: Mapping[str, Mapping[str, object]]) -> Iterator[None]:
+def instead(modules: Mapping[str, Mapping[str, object]]) -> Iterator[None]:
     """Put placeholders with these attributes where modules are not imported yet.
 
     Only for modules that nothing else in hfmap imports: another thread would find the placeholder.
@@ -70,36 +68,14 @@ def _instead(modules: Mapping[str, Mapping[str, object]]) -> Iterator[None]:
 
 def umap() -> ModuleType:
     """UMAP without its search for neighbours."""
-    with _instead(_WITHOUT_SEARCH):
+    with instead(_WITHOUT_SEARCH):
         return importlib.import_module("umap")
 
 
 def toponymy() -> ModuleType:
     """Toponymy without what finds clusters and key phrases, and without local models."""
-    with _instead(_ONLY_PROMPTS):
+    with instead(_ONLY_PROMPTS):
         return importlib.import_module("toponymy")
-
-
-def datamapplot() -> ModuleType:
-    """DataMapPlot without the user's files, and without datashader's bundling of edges.
-
-    The one reads and writes files in the user's home when it is imported. The other compiles for two thirds of
-    the import's time, and maps have no edges.
-    """
-    import platformdirs
-
-    with tempfile.TemporaryDirectory() as scratch, ExitStack() as undo:
-        # A missing cache of style sheets would be downloaded.
-        (Path(scratch) / "datamapplot_css_encoded.json").write_text("{}")
-        for folder in ("user_config_dir", "user_data_dir"):
-            undo.callback(setattr, platformdirs, folder, getattr(platformdirs, folder))
-            setattr(platformdirs, folder, lambda *_args, **_kwargs: scratch)
-        undo.enter_context(_instead({"datashader.bundling": {"hammer_bundle": _no_edges}}))
-        return importlib.import_module("datamapplot")
-
-
-def _no_edges(*_args: object, **_kwargs: object) -> None:
-    raise NotImplementedError("hfmap's maps have no edges")
 
 
 def hdbscan(*, compiled: bool) -> dict[str, Any]:

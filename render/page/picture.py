@@ -17,6 +17,7 @@ import numpy as np
 
 from engine.errors import PassError
 from render.page import frame, plot
+from render.page.datamapplot import patched
 
 MOST_LABELS = 24
 """More names than that hide one another: then a coarser layer names the regions."""
@@ -64,7 +65,7 @@ def write(data: frame.Frame, path: Path, *, title: str, preview: Path | None = N
 
 def draw(data: frame.Frame, drawing: plot.Drawing, *, title: str, shape: Format = PRINT, dark: bool = False) -> bytes:
     """The map as PNG."""
-    with plot.alone():
+    with patched():
         import matplotlib as mpl
 
         # Text of strangers is no formula, whatever it says between dollar signs.

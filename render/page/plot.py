@@ -1,34 +1,17 @@
-"""The seam to DataMapPlot: its page, drawn from a frame.
-
-DataMapPlot 0.7.3 reads and writes files in the user's home when it is imported, downloads a style sheet where
-its cache has none, puts the time of day into what it compresses and orders addresses by their hash. Here it
-is given a home of its own that lasts as long as the drawing does, and its clock and its order are fixed, so
-that the same database gives the same bytes.
-"""
+"""Draw a frame with DataMapPlot: scale the map, place and colour its topics, and make the HTML of the page."""
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import json
-import tempfile
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from render.libraries import heavy
+from render.page.datamapplot import HALF_EXTENT, patched
 from render.page.frame import Frame
 from render.vendor import FONT_FAMILY, Vendor
-
-HALF_EXTENT = 15.0
-"""Degrees from the middle of the drawn map to its farthest edge: the scale that DataMapPlot gives its maps. It
-draws on a Mercator map, which is conformal and, so near the equator, distorts by at most 3.5 %."""
 
 NOISE = ""
 """DataMapPlot's name for points of no topic; never a topic's name."""
@@ -110,7 +93,7 @@ def _topic_colors(coords: NDArray[np.float32], frame: Frame, places: list[tuple[
         return []
     if not np.ptp(coords, axis=0).any():
         return [NEUTRAL] * len(places)  # no direction to tell apart: all datasets are in one spot
-    with alone():
+    with patched():
         from datamapplot.palette_handling import palette_from_datamap
 
         # Finest first, as DataMapPlot orders them: the colours depend on the order.
@@ -122,7 +105,7 @@ def _topic_colors(coords: NDArray[np.float32], frame: Frame, places: list[tuple[
 
 def script_urls() -> list[str]:
     """Where DataMapPlot would link its scripts from."""
-    with alone():
+    with patched():
         from datamapplot.interactive_helpers import get_js_dependency_urls
 
         return sorted(get_js_dependency_urls(False, False, False))
@@ -145,7 +128,7 @@ def draw(
     sizes = np.array(frame.sizes(), dtype=np.float32)
     # Equal names of two layers share a colour, that of the coarser.
     colors = {t.name: color for t, color in reversed(list(zip(frame.topics, drawing.colors, strict=True)))}
-    with alone() as home:
+    with patched() as home:
         import datamapplot
         import pandas as pd
 
@@ -187,49 +170,3 @@ def draw(
             custom_js=style.js,
         )
     return str(figure)
-
-
-@contextlib.contextmanager
-def alone() -> Iterator[Path]:
-    """DataMapPlot without the user's files, the clock and the order of a hash table."""
-    import platformdirs
-
-    # Imported before the places of its files are changed: a thread may be at it since the downloads.
-    heavy("datamapplot")
-    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as undo, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # DataMapPlot's own, and those of what it imports
-        home = Path(scratch)
-        # A missing cache of style sheets would be downloaded; the page needs none of them.
-        (home / "datamapplot_css_encoded.json").write_text("{}")
-        for name in ("user_config_dir", "user_data_dir"):
-            undo.enter_context(_replaced(platformdirs, name, lambda *_args, **_kwargs: scratch))
-        import datamapplot.config
-        from datamapplot import create_plots, interactive_helpers, interactive_rendering
-
-        manager = datamapplot.config.ConfigManager()
-        undo.enter_context(_replaced(manager, "_config", datamapplot.config.DEFAULT_CONFIG.copy()))
-        # Its own bounds leave out one point in a thousand, at least one: all of them, where there is but one.
-        for module in (create_plots, interactive_rendering):
-            bounds = [-HALF_EXTENT, HALF_EXTENT, -HALF_EXTENT, HALF_EXTENT]
-            undo.enter_context(_replaced(module, "compute_percentile_bounds", lambda *_a, b=bounds, **_k: list(b)))
-        timeless = SimpleNamespace(compress=lambda data: gzip.compress(data, mtime=0))
-        undo.enter_context(_replaced(interactive_helpers, "gzip", timeless))
-        urls = interactive_helpers.get_js_dependency_urls
-        undo.enter_context(
-            _replaced(
-                interactive_rendering,
-                "get_js_dependency_urls",
-                lambda *args, **kwargs: sorted(urls(*args, **kwargs)),
-            )
-        )
-        yield home
-
-
-@contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
-    before = getattr(owner, name)
-    setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)

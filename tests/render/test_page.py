@@ -103,12 +103,12 @@ def test_another_process_draws_the_same_bytes_and_leaves_the_users_home_alone(
     home.mkdir()
     result, _ = draw(conn, tmp_path / "a", run)
     script = (
-        "import sqlite3; from pathlib import Path; from render import page;"
+        "import sqlite3; from pathlib import Path; from render.page import page;"
         f"page.ensure(sqlite3.connect({str(tmp_path / 'hfmap.sqlite')!r}), run_id={run},"
         f" out=Path({str(tmp_path / 'b')!r}), emit=lambda event: None)"
     )
     environment = {"HOME": str(home), "PATH": os.environ["PATH"], "MPLCONFIGDIR": str(tmp_path / "matplotlib")}
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(page.__file__).parents[1], env=environment)
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2], env=environment)
     assert (tmp_path / "b" / "index.html").read_bytes() == result.path.read_bytes()
     assert not [path for path in home.rglob("*") if "datamapplot" in path.name]
 
@@ -117,10 +117,10 @@ def test_an_unchanged_page_imports_nothing_heavy(conn: sqlite3.Connection, tmp_p
     run = fill(conn, 25)
     draw(conn, tmp_path / "site", run)
     script = (
-        "import sqlite3, sys; from pathlib import Path; from render import page;"
+        "import sqlite3, sys; from pathlib import Path; from render.page import page;"
         f"result = page.ensure(sqlite3.connect({str(tmp_path / 'hfmap.sqlite')!r}), run_id={run},"
         f" out=Path({str(tmp_path / 'site')!r}), emit=lambda event: None);"
         "assert result.skipped;"
         "assert not {'datamapplot', 'pandas', 'matplotlib', 'sklearn', 'jinja2'} & set(sys.modules), 'too much'"
     )
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(page.__file__).parents[1])
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=Path(__file__).parents[2])
