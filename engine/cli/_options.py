@@ -1,4 +1,4 @@
-"""Options that several commands share, and the start of every command that reads the database."""
+"""Options that several commands share, and the database that they name, opened to read or to correct it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from engine.config import OPTIONS, load_settings
-from engine.store.connection import missing_database, open_readonly
+from engine.queries import open_database
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -68,13 +68,26 @@ def reading(db: str | None) -> Iterator[sqlite3.Connection]:
         HfmapError: there is no database.
         StoreError: it cannot be used.
     """
+    with open_database(database_path(db)) as conn:
+        yield conn
+
+
+@contextmanager
+def correcting(db: str | None) -> Iterator[sqlite3.Connection]:
+    """The database, locked, open for short transactions, its views as its taxonomy wants them.
+
+    Raises:
+        HfmapError: there is none.
+        DatabaseBusyError: another command writes to it.
+    """
+    from engine.store.connection import missing_database, open_passes, prepare, writing
+    from engine.store.views import ensure_views, taxonomy_in_force
+
     path = database_path(db)
     if not path.exists():
         raise missing_database(path)
-    conn = open_readonly(path)
-    try:
-        conn.row_factory = sqlite3.Row
-        conn.text_factory = lambda raw: raw.decode("utf-8", "replace")
-        yield conn
-    finally:
-        conn.close()
+    with writing(path):
+        prepare(path)
+        with open_passes(path) as conn:
+            ensure_views(conn, taxonomy_in_force(conn))
+            yield conn

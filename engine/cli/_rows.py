@@ -21,11 +21,11 @@ LOOK_AHEAD = 200
 WIDEST = 60
 NARROWEST = 8
 
-Row = Sequence[Any]
+Cells = Sequence[Any]
 Write = Callable[[str], None]
 
 
-def write_rows(output: Output, columns: Sequence[str], rows: Iterable[Row], form: str) -> int:
+def write_rows(output: Output, columns: Sequence[str], rows: Iterable[Cells], form: str) -> int:
     """Write rows to stdout in one of FORMATS; return how many.
 
     json: one array of objects, each on its own line; equal column names get a number. csv and tsv: a header,
@@ -35,7 +35,7 @@ def write_rows(output: Output, columns: Sequence[str], rows: Iterable[Row], form
     return writers[form](output.data, columns, rows)
 
 
-def _json(write: Write, columns: Sequence[str], rows: Iterable[Row]) -> int:
+def _json(write: Write, columns: Sequence[str], rows: Iterable[Cells]) -> int:
     names = _distinct(columns)
     count = 0
     line = ""
@@ -48,15 +48,15 @@ def _json(write: Write, columns: Sequence[str], rows: Iterable[Row]) -> int:
     return count
 
 
-def _csv(write: Write, columns: Sequence[str], rows: Iterable[Row]) -> int:
+def _csv(write: Write, columns: Sequence[str], rows: Iterable[Cells]) -> int:
     return _separated(write, columns, rows, ",")
 
 
-def _tsv(write: Write, columns: Sequence[str], rows: Iterable[Row]) -> int:
+def _tsv(write: Write, columns: Sequence[str], rows: Iterable[Cells]) -> int:
     return _separated(write, columns, rows, "\t")
 
 
-def _separated(write: Write, columns: Sequence[str], rows: Iterable[Row], delimiter: str) -> int:
+def _separated(write: Write, columns: Sequence[str], rows: Iterable[Cells], delimiter: str) -> int:
     buffer = io.StringIO()
     # Python before 3.13 quotes a line break only where the terminator contains it. Lines still end in \n.
     writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\r\n")
@@ -70,7 +70,7 @@ def _separated(write: Write, columns: Sequence[str], rows: Iterable[Row], delimi
     return count
 
 
-def _table(write: Write, columns: Sequence[str], rows: Iterable[Row]) -> int:
+def _table(write: Write, columns: Sequence[str], rows: Iterable[Cells]) -> int:
     stream = iter(rows)
     first = list(islice(stream, LOOK_AHEAD))
     right = [_numeric(first, i) for i in range(len(columns))]
@@ -109,7 +109,7 @@ def _shrink(widths: list[int]) -> list[int]:
     return widths
 
 
-def _numeric(rows: Sequence[Row], index: int) -> bool:
+def _numeric(rows: Sequence[Cells], index: int) -> bool:
     values = [row[index] for row in rows if row[index] is not None]
     return bool(values) and all(isinstance(v, int | float) for v in values)
 

@@ -18,7 +18,7 @@ COMMANDS = {
     "publish": "engine.cli.publish:publish",
     "status": "engine.cli.status:status",
     "diff": "engine.cli.diff:diff",
-    "sql": "engine.cli.query:sql",
+    "sql": "engine.cli.sql:sql",
     "show": "engine.cli.show:show",
     "search": "engine.cli.search:search",
     "related": "engine.cli.search:related",

@@ -1,23 +1,51 @@
-"""`hfmap doctor`: whether all that a run needs is there. Of keys it says whether they are set, no more."""
+"""`hfmap doctor`: whether all that a run needs is there. Of keys it says whether they are set, no more.
+
+Each check returns findings and raises nothing.
+"""
 
 from __future__ import annotations
 
 import os
+import platform
+import sqlite3
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
-from engine.cli import checkups
 from engine.cli._options import db_option, json_option
 from engine.cli._output import Output
-from engine.cli.checkups import Check
-from engine.config import SETTING_NAMES, Secrets, Settings, load_secrets, load_settings, unknown_variables
+from engine.cli._text import plain, size
+from engine.config import (
+    SETTING_NAMES,
+    Secrets,
+    Settings,
+    load_secrets,
+    load_settings,
+    split_provider,
+    unknown_variables,
+)
 from engine.errors import EXIT_DONE, EXIT_FAILED, HfmapError
+from engine.queries import open_database
+from engine.queries.integrity import integrity, missing_of_sqlite
+from engine.text import shown
 
+REACH_SECONDS = 5.0
+_OURS = ("engine", "taxonomy", "render")
 _MARKS = {"ok": "✓", "note": "·", "warning": "!", "failed": "✗"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding. "note" is neither good nor bad; "failed" makes the command fail."""
+
+    name: str
+    state: Literal["ok", "note", "warning", "failed"]
+    text: str
 
 
 @click.command()
@@ -33,13 +61,13 @@ def doctor(db: str | None, offline: bool, as_json: bool) -> int:
     settings, secrets, problems = _settings(db)
     checks = [*problems, *_variables(os.environ)]
     if secrets is not None:
-        checks += checkups.keys(secrets)
+        checks += _keys(secrets)
     if settings is not None and secrets is not None:
-        checks += checkups.providers(settings, secrets)
-        checks += checkups.endpoints(settings, secrets, offline=offline)
+        checks += _providers(settings, secrets)
+        checks += _endpoints(settings, secrets, offline=offline)
     if settings is not None:
-        checks += checkups.database(settings.db)
-    checks += [*checkups.browser_libraries(), *checkups.packages(), *checkups.interpreter()]
+        checks += _database(settings.db)
+    checks += [*_browser_libraries(), *_packages(), *_interpreter()]
     broken = any(check.state == "failed" for check in checks)
     if as_json:
         output.json(_as_json(settings, checks, broken), indent=2)
@@ -74,12 +102,127 @@ def _variables(environ: Mapping[str, str]) -> list[Check]:
     return checks
 
 
+def _keys(secrets: Secrets) -> list[Check]:
+    """Which keys are set, and what for."""
+    uses = (
+        ("CO_API_KEY", secrets.cohere, "embeddings by Cohere"),
+        ("ANTHROPIC_API_KEY", secrets.anthropic, "fields, summaries and topic names by Claude"),
+        ("HF_TOKEN", secrets.hub, "more requests to the Hub, and gated cards you may read"),
+        ("OPENAI_API_KEY", secrets.openai, "servers named as openai:URL, where they want a key"),
+    )
+    return [
+        Check("key", "ok" if key else "note", f"{name} is {'set' if key else 'not set'} ({use})")
+        for name, key, use in uses
+    ]
+
+
+def _providers(settings: Settings, secrets: Secrets) -> list[Check]:
+    """Who embeds and who answers, with these settings and keys."""
+    checks = []
+    for name, resolve in (("embedder", settings.embedder_in_use), ("llm", settings.llm_in_use)):
+        try:
+            chosen = resolve(secrets)
+        except HfmapError as error:
+            checks.append(Check(name, "failed", str(error)))
+        else:
+            asked = f" (auto, from {settings.origin(name)})" if getattr(settings, name) == "auto" else ""
+            checks.append(Check(name, "ok", f"{chosen}{asked}"))
+    return checks
+
+
+def _endpoints(settings: Settings, secrets: Secrets, *, offline: bool) -> list[Check]:
+    """Whether the services that a sync with these settings would use answer a bare GET, without keys."""
+    used = []
+    if settings.source == "hub":
+        used.append(("Hub", secrets.endpoints.hub))
+    if secrets.cohere and settings.embedder in {"auto", "cohere"}:
+        used.append(("Cohere", secrets.endpoints.cohere))
+    if secrets.anthropic and settings.llm in {"auto", "anthropic"}:
+        used.append(("Anthropic", secrets.endpoints.anthropic))
+    for name, choice in (("Embedder", settings.embedder), ("LLM", settings.llm)):
+        kind, url = split_provider(choice)
+        if kind == "openai":
+            used.append((name, url))
+    if offline:
+        return [Check("service", "note", f"{name} at {shown(url)}: not tried") for name, url in used]
+    return [_reach(name, url) for name, url in used]
+
+
+def _reach(name: str, url: str) -> Check:
+    import httpx
+
+    try:
+        # Any answer will do, also 401 or 404: it shows that the way there is open. Only its head is read.
+        with httpx.stream("GET", url, timeout=REACH_SECONDS, follow_redirects=False) as answer:
+            status = answer.status_code
+    except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        reason = plain(str(error)) or type(error).__name__
+        return Check("service", "failed", f"{name} at {shown(url)} does not answer: {reason}")
+    if status >= 500:
+        return Check("service", "warning", f"{name} at {shown(url)} answers with {status}")
+    return Check("service", "ok", f"{name} at {shown(url)} answers")
+
+
+def _database(path: Path) -> list[Check]:
+    """Whether the database is there, whole, and of this version."""
+    if not path.exists():
+        return [Check("database", "note", f"none at {path} yet; make one: hfmap sync --source sample")]
+    try:
+        with open_database(path) as conn:
+            found = integrity(conn)
+    except HfmapError as error:
+        return [Check("database", "failed", f"{error} {error.hint or ''}".strip())]
+    except sqlite3.Error as error:
+        return [Check("database", "failed", f"{path}: {error}")]
+    if found.faults:
+        return [Check("database", "failed", f"{path} is damaged: {'; '.join(found.faults)}")]
+    return [Check("database", "ok", f"{path}, version {found.version}, {size(path.stat().st_size)}, whole")]
+
+
+def _browser_libraries() -> list[Check]:
+    """Whether the JavaScript and the typeface that the page carries were fetched at installation, unharmed."""
+    from render.vendor import load
+
+    carried = load()
+    if carried is None:
+        text = "not installed, or damaged: the page will link to a CDN and need a network; install hfmap again"
+        return [Check("browser", "warning", text)]
+    versions = ", ".join(f"{name} {number}" for name, number in sorted(carried.versions.items()))
+    return [Check("browser", "ok", f"{versions}: the page needs no network")]
+
+
+def _packages() -> list[Check]:
+    """Whether our top-level packages are ours: other distributions have some of these names too."""
+    try:
+        number = version("hfmap")
+    except PackageNotFoundError:
+        return [Check("packages", "note", "hfmap is not installed: running from its source")]
+    owners = packages_distributions()
+    checks = []
+    for name in _OURS:
+        others = sorted({owner for owner in owners.get(name, []) if owner.lower() != "hfmap"})
+        if others:
+            text = f"'{name}' is also installed by {', '.join(others)}; install hfmap apart: uv tool install"
+            checks.append(Check("packages", "failed", text))
+    return checks or [Check("packages", "ok", f"hfmap {number}; {', '.join(_OURS)} belong to it alone")]
+
+
+def _interpreter() -> list[Check]:
+    """Python, and a SQLite with all that the schema needs."""
+    checks = [Check("python", "ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")]
+    lacking = missing_of_sqlite()
+    checks.append(
+        Check("sqlite", "failed" if lacking else "ok", lacking or f"SQLite {sqlite3.sqlite_version} with FTS5")
+    )
+    return checks
+
+
 def _as_json(settings: Settings | None, checks: list[Check], broken: bool) -> dict[str, Any]:
-    shown = {} if settings is None else settings.as_json()
+    values = {} if settings is None else settings.as_json()
     return {
         "ok": not broken,
         "settings": {
-            name: {"value": shown[name], "origin": settings.origin(name) if settings else None} for name in shown
+            name: {"value": values[name], "origin": settings.origin(name) if settings else None} for name in values
         },
         "checks": [{"name": c.name, "state": c.state, "text": c.text} for c in checks],
         "folder": str(Path.cwd()),
@@ -93,14 +236,14 @@ _WIDTH = max(map(len, SETTING_NAMES))
 def _print(output: Output, settings: Settings | None, checks: list[Check]) -> None:
     if settings is not None:
         output.data("settings")
-        shown = settings.as_json()
+        values = settings.as_json()
         for name in SETTING_NAMES:
             value = (
                 "not set"
-                if shown[name] is None
-                else str(shown[name]).lower()
-                if isinstance(shown[name], bool)
-                else shown[name]
+                if values[name] is None
+                else str(values[name]).lower()
+                if isinstance(values[name], bool)
+                else values[name]
             )
             output.data(f"  {name:<{_WIDTH}} {value!s:<20} {settings.origin(name)}")
         output.data("")

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
 
 from engine.cli._corrections import COLUMNS, read_correction, read_file, write_file
-from engine.cli._options import database_path, db_option, json_option, reading
+from engine.cli._options import correcting, db_option, json_option, reading
 from engine.cli._output import Output
 from engine.cli._rows import write_rows
 from engine.cli.show import find
 from engine.errors import UsageError
-from engine.store.connection import missing_database, open_passes, prepare, writing
-from engine.store.datasets import find_dataset
 from engine.store.overrides import SUMMARY, Correction, clear_corrections, put_corrections, read_corrections
-from engine.store.views import ensure_views, taxonomy_in_force
+from engine.store.views import taxonomy_in_force
 from taxonomy.corrections import CorrectionError, written
 
 _AGAIN = "It counts at once in the database and in search; the page shows it after: hfmap map"
@@ -89,41 +84,13 @@ def override(
         _set(output, db, dataset_id or "", wanted, note, author)
 
 
-@contextmanager
-def correcting(db: str | None) -> Iterator[sqlite3.Connection]:
-    """The database, locked, open for short transactions, its views as its taxonomy wants them.
-
-    Raises:
-        HfmapError: there is none.
-        DatabaseBusyError: another command writes to it.
-    """
-    path = database_path(db)
-    if not path.exists():
-        raise missing_database(path)
-    with writing(path):
-        prepare(path)
-        with open_passes(path) as conn:
-            ensure_views(conn, taxonomy_in_force(conn))
-            yield conn
-
-
-def locate(conn: sqlite3.Connection, wanted: str) -> tuple[int, str]:
-    """The row and id of a dataset, by any of its ids, or as `hfmap show` finds it.
-
-    Raises:
-        HfmapError: there is none; the hint names those with ids like it.
-    """
-    name = re.sub(r"^https?://[^/]+/(datasets/)?", "", wanted.strip()).strip("/")
-    return find_dataset(conn, name) or find(conn, wanted)
-
-
 def _set(
     output: Output, db: str | None, wanted_id: str, wanted: dict[str, str], note: str | None, author: str | None
 ) -> None:
     from taxonomy.answers.summaries import summary_problem
 
     with correcting(db) as conn:
-        dataset_id, repo_id = locate(conn, wanted_id)
+        dataset_id, repo_id = find(conn, wanted_id)
         taxonomy = taxonomy_in_force(conn)
         try:
             corrections = [
@@ -142,7 +109,7 @@ def _set(
 
 def _clear(output: Output, db: str | None, wanted_id: str, field: str | None) -> None:
     with correcting(db) as conn:
-        dataset_id, repo_id = locate(conn, wanted_id)
+        dataset_id, repo_id = find(conn, wanted_id)
         fields = clear_corrections(conn, dataset_id, field)
     if not fields:
         output.say(f"{repo_id}: there is no correction{f' of {field}' if field else ''} to take back.")
@@ -162,7 +129,7 @@ def _corrections(count: int) -> str:
 
 def _list(output: Output, db: str | None, wanted_id: str | None) -> None:
     with reading(db) as conn:
-        rows = _rows(conn, None if wanted_id is None else locate(conn, wanted_id)[0])
+        rows = _rows(conn, None if wanted_id is None else find(conn, wanted_id)[0])
         taxonomy = taxonomy_in_force(conn)
     if output.mode == "json":
         write_rows(output, COLUMNS, rows, "json")

@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 
-from engine.cli._options import db_option, json_option, reading
+from engine.cli._options import correcting, db_option, json_option, reading
 from engine.cli._output import Output
 from engine.cli._text import plain
-from engine.cli.override import correcting
 from engine.errors import UsageError
 
 PHRASES = 8

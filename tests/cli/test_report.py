@@ -228,7 +228,7 @@ def test_a_trial_by_a_model_is_priced_first_and_leaves_no_trace(cards: Small, ch
 
 
 def test_a_dear_trial_is_not_begun_unasked(cards: Small, changed: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.cli.trial.ASK_ABOVE", 0.0001)
+    monkeypatch.setattr("engine.cli.dryrun.ASK_ABOVE", 0.0001)
     with Services() as services:
         arguments = ("taxonomy", "--sample", "3", "--taxonomy", changed)
         assert "--yes" in run(*arguments, code=2, env=services.env).stderr

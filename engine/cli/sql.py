@@ -11,7 +11,7 @@ import click
 
 from engine.cli._options import db_option, reading
 from engine.cli._output import Output
-from engine.cli._rows import FORMATS, Row, write_rows
+from engine.cli._rows import FORMATS, Cells, write_rows
 from engine.errors import UsageError
 from engine.queries.sql import Guarded
 
@@ -64,7 +64,7 @@ def _read_query() -> str:
     return text
 
 
-def _schema(conn: sqlite3.Connection) -> Iterator[Row]:
+def _schema(conn: sqlite3.Connection) -> Iterator[Cells]:
     listed = conn.execute(
         # What full-text search keeps for itself is of use to nobody.
         "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow'"
