@@ -11,6 +11,7 @@ HfmapError                     1   a sentence, and a next step
     KeyRefusedError            5   the key is missing, wrong or has no access
     QuotaError                 5   the account has no credit left
     ServiceDownError               failed so often in a row that it is left alone
+    RejectedError                  the request itself is refused (400, 413, 422); other requests may pass
     BadAnswerError                 the answer cannot be used
     RefusedError                   the model declined; the same card will be declined again
   PassError                    1   layout, topics or page
@@ -110,6 +111,10 @@ class QuotaError(ProviderError):
 
 class ServiceDownError(ProviderError):
     """A service has failed so often in a row that it is not called any more in this run."""
+
+
+class RejectedError(ProviderError):
+    """The request itself is refused, by the service or by its client: the same one will be refused again."""
 
 
 class BadAnswerError(ProviderError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 
 from engine.calls import clock
-from engine.errors import HfmapError, KeyRefusedError, ProviderError, QuotaError, ServiceDownError, TransientError
+from engine.errors import HfmapError, KeyRefusedError, QuotaError, RejectedError, ServiceDownError, TransientError
 
 ATTEMPTS = 8
 """Tries of one call that may fail, not counting those that were refused as too many."""
@@ -84,7 +84,7 @@ class Breaker:
                 if self._probes >= len(PAUSES) and self._in_a_row > ATTEMPTS:
                     calls = f"{self._in_a_row} calls in a row failed"
                     self._down(f"{self._name} is down: {calls}, the last one because {error}.")
-        elif type(error) is ProviderError:
+        elif isinstance(error, RejectedError):
             # To find the one text of a batch that is refused takes up to 8 refusals; so many concern no single text.
             self._rejected_in_a_row += 1
             if self._rejected_in_a_row >= BREAKER_FAILURES:

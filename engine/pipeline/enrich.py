@@ -13,7 +13,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from engine.calls import clock
 from engine.calls.context import RunContext
 from engine.calls.service import Service
-from engine.errors import CONCERNS_ALL, HfmapError, ProviderError, RefusedError, StoppedError
+from engine.errors import CONCERNS_ALL, HfmapError, ProviderError, RefusedError, RejectedError, StoppedError
 from engine.events import ItemDone, ItemFailed, Notice, StageClosed, StageGrew
 from engine.pipeline.enrichers import Enricher
 from engine.pipeline.work import Work
@@ -215,8 +215,7 @@ class EmbedStage(Stage):
 
     async def _split(self, batch: Sequence[Work], error: HfmapError) -> None:
         """Find the card that a service refuses: the others of its batch shall not fail with it."""
-        concerns_text = type(error) is ProviderError
-        if concerns_text and len(batch) > 1:
+        if isinstance(error, RejectedError) and len(batch) > 1:
             middle = len(batch) // 2
             await self._embed(batch[:middle])
             await self._embed(batch[middle:])

@@ -12,6 +12,7 @@ from engine.errors import (
     ProviderError,
     QuotaError,
     RefusedError,
+    RejectedError,
     ServiceDownError,
     TransientError,
 )
@@ -127,7 +128,7 @@ class AnthropicCompleter:
         except (library.APIResponseValidationError, ValueError, RecursionError) as error:
             raise UnansweredError(f"Anthropic's answer is not JSON: {short(error)}") from error
         except library.AnthropicError as error:
-            raise ProviderError(f"Anthropic cannot be asked: {short(error)}") from error
+            raise RejectedError(f"Anthropic cannot be asked: {short(error)}") from error
 
     async def aclose(self) -> None:
         """Close connections."""
@@ -188,4 +189,4 @@ def _status_error(error: Any, model: str, key: str) -> ProviderError:
             retry_after=retry_after(error.response.headers),
             limited=status in (429, 529),
         )
-    return ProviderError(f"Anthropic answered HTTP {status}: {text}")
+    return RejectedError(f"Anthropic answered HTTP {status}: {text}")

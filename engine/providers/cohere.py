@@ -12,7 +12,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import KeyRefusedError, ProviderError, QuotaError, ServiceDownError, TransientError
+from engine.errors import KeyRefusedError, ProviderError, QuotaError, RejectedError, ServiceDownError, TransientError
 from engine.providers.base import Embedded
 from engine.providers.http import UnansweredError, imported, within
 from engine.text import retry_after, safe, short, whole
@@ -176,4 +176,4 @@ def _status_error(error: Any, key: str) -> ProviderError:
         return TransientError(
             f"Cohere answered HTTP {status}", retry_after=retry_after(error.headers), limited=status == 429
         )
-    return ProviderError(f"Cohere answered HTTP {status}: {text}")
+    return RejectedError(f"Cohere answered HTTP {status}: {text}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import BadAnswerError, ProviderError, RefusedError, ServiceDownError, TransientError
+from engine.errors import BadAnswerError, RefusedError, RejectedError, ServiceDownError, TransientError
 from engine.providers.base import Completion, Embedded, Prompt
 from engine.providers.openai_server import OpenAIServer
 from engine.providers.static import MAX_CHARS, embedding_text
@@ -63,9 +63,8 @@ class OpenAICompleter:
             return await self._once(prompt, None)
         try:
             return await self._once(prompt, prompt.schema)
-        except ProviderError as error:
-            if type(error) is not ProviderError:
-                raise
+        except RejectedError:
+            pass
         # Refused: for its schema, or for the question itself. The same without a schema tells.
         try:
             answer = await self._once(prompt, None)
@@ -161,8 +160,8 @@ class OpenAIEmbedder:
         """Embed up to 96 texts; see `Embedder`. One that the server refuses by itself is cut until it fits."""
         try:
             return await self._once(texts)
-        except ProviderError as error:
-            if type(error) is not ProviderError or len(texts) != 1 or len(texts[0]) < 2 * SHORTEST_CUT:
+        except RejectedError:
+            if len(texts) != 1 or len(texts[0]) < 2 * SHORTEST_CUT:
                 raise
         return await self.embed([texts[0][: len(texts[0]) // 2]])
 

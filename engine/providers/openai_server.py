@@ -9,6 +9,7 @@ from engine.errors import (
     KeyRefusedError,
     ProviderError,
     QuotaError,
+    RejectedError,
     ServiceDownError,
     TransientError,
     UsageError,
@@ -84,7 +85,7 @@ class OpenAIServer:
         except (errors.APIResponseValidationError, ValueError, RecursionError) as error:
             raise TransientError(f"The answer of {self._url} is not JSON: {short(error)}") from error
         except errors.OpenAIError as error:
-            raise ProviderError(f"The server at {self._url} cannot be asked: {short(error)}") from error
+            raise RejectedError(f"The server at {self._url} cannot be asked: {short(error)}") from error
 
     def _status_error(self, error: Any) -> ProviderError:
         status: int = error.status_code
@@ -113,7 +114,7 @@ class OpenAIServer:
                 retry_after=retry_after(error.response.headers),
                 limited=status == 429,
             )
-        return ProviderError(f"{where} answered HTTP {status}: {text}")
+        return RejectedError(f"{where} answered HTTP {status}: {text}")
 
     async def aclose(self) -> None:
         """Close connections."""

@@ -14,6 +14,7 @@ from engine.errors import (
     KeyRefusedError,
     ProviderError,
     QuotaError,
+    RejectedError,
     ServiceDownError,
     TransientError,
 )
@@ -53,7 +54,7 @@ async def test_transient_failures_are_tried_again_and_counted() -> None:
     assert all(event.wait >= 0.001 for event in events)
 
 
-@pytest.mark.parametrize("error", [ProviderError("HTTP 400"), BadAnswerError("garbage")])
+@pytest.mark.parametrize("error", [RejectedError("HTTP 400"), BadAnswerError("garbage")])
 async def test_what_trying_again_cannot_mend_is_not_tried_again(error: ProviderError) -> None:
     ask = Script(error)
     with pytest.raises(type(error)):
@@ -197,7 +198,7 @@ async def test_a_service_that_refuses_every_text_is_left_alone() -> None:
     async def ask() -> str:
         nonlocal asked
         asked += 1
-        raise ProviderError("HTTP 400: unknown field")
+        raise RejectedError("HTTP 400: unknown field")
 
     for _ in range(100):
         with pytest.raises(ProviderError):
@@ -209,10 +210,10 @@ async def test_a_service_that_refuses_every_text_is_left_alone() -> None:
 async def test_some_refused_texts_among_good_ones_are_no_reason_to_stop() -> None:
     caller = caller_for()
     for number in range(100):
-        ask = Script(*([ProviderError("HTTP 400")] if number % 3 else []))
+        ask = Script(*([RejectedError("HTTP 400")] if number % 3 else []))
         try:
             await caller.call("extract", ask)
-        except ProviderError:
+        except RejectedError:
             assert number % 3
     assert caller.breaker.fatal is None
 

@@ -20,6 +20,7 @@ from engine.errors import (
     KeyRefusedError,
     ProviderError,
     RefusedError,
+    RejectedError,
     ServiceDownError,
     TransientError,
 )
@@ -104,7 +105,7 @@ async def test_tries_that_cost_something_are_added_up(db: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "outcome"),
     [
-        (ProviderError("HTTP 400"), "provider"),
+        (RejectedError("HTTP 400"), "rejected"),
         (RefusedError("declined", usage=USED), "refused"),
         (KeyRefusedError("no"), "keyrefused"),
         (ServiceDownError("no such model"), "servicedown"),
@@ -157,7 +158,7 @@ async def test_a_place_is_kept_until_the_answer_is_stored(db: Path) -> None:
             # Its holder may call again, and gives it up where that fails.
             await keeping.call("extract", 1, MOST, script(USED))
             with pytest.raises(ProviderError):
-                await keeping.call("extract", 1, MOST, script(ProviderError("no")))
+                await keeping.call("extract", 1, MOST, script(RejectedError("no")))
             await service.call("extract", 1, MOST, script(USED))
         with anyio.fail_after(1):
             await service.call("extract", 1, MOST, script(USED))

@@ -14,6 +14,7 @@ from engine.errors import (
     ProviderError,
     QuotaError,
     RefusedError,
+    RejectedError,
     ServiceDownError,
     TransientError,
 )
@@ -159,7 +160,7 @@ async def test_a_key_in_the_service_s_answer_is_not_repeated(completer: Anthropi
     key = services.env["ANTHROPIC_API_KEY"]
     plain = services.anthropic.error
     services.anthropic.error = lambda status, _message, request: plain(status, f"bad key {key}", request)  # type: ignore[method-assign]
-    with pytest.raises(ProviderError) as caught:
+    with pytest.raises(RejectedError) as caught:
         await completer.complete(Prompt("", " ", 5))
     assert key not in str(caught.value)
     assert "***" in str(caught.value)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.errors import KeyRefusedError, ProviderError, QuotaError, ServiceDownError, TransientError
+from engine.errors import KeyRefusedError, ProviderError, QuotaError, RejectedError, ServiceDownError, TransientError
 from engine.providers.cohere import BATCH_SIZE, DIMENSIONS, CohereEmbedder
 from engine.providers.http import UnansweredError
 from tests.services import FaultKind, Services
@@ -118,7 +118,7 @@ async def test_a_key_in_the_service_s_answer_is_not_repeated(embedder: CohereEmb
     key = services.env["CO_API_KEY"]
     plain = services.cohere.error
     services.cohere.error = lambda status, _message, request: plain(status, f"bad request with {key}", request)  # type: ignore[method-assign]
-    with pytest.raises(ProviderError, match=r"bad request with \*\*\*") as caught:
+    with pytest.raises(RejectedError, match=r"bad request with \*\*\*") as caught:
         await embedder.embed([])
     assert key not in str(caught.value)
 

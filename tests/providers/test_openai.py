@@ -17,6 +17,7 @@ from engine.errors import (
     BadAnswerError,
     KeyRefusedError,
     ProviderError,
+    RejectedError,
     ServiceDownError,
     TransientError,
     UsageError,
@@ -82,7 +83,7 @@ def test_a_server_that_refuses_schemas_is_asked_for_plain_json_from_then_on(sche
 def test_a_refused_question_is_no_refused_schema() -> None:
     with Services(keep_bodies=True) as services:
         services.openai.faults.next("400", 2, message="the prompt is too long")  # type: ignore[arg-type]
-        with pytest.raises(ProviderError, match="too long"):
+        with pytest.raises(RejectedError, match="too long"):
             ask(services, ASKED)
         ask(services, ASKED)
         assert ["response_format" in json.loads(one.body or b"") for one in services.requests] == [True, False, True]
@@ -195,7 +196,7 @@ def test_a_text_beyond_the_models_context_is_cut_until_it_fits() -> None:
         [answer] = embedded(services, ["bird song " * 150])
         assert answer.vectors.shape == (1, services.openai.dimensions)
         services.openai.most_characters = 10
-        with pytest.raises(ProviderError, match="context length"):
+        with pytest.raises(RejectedError, match="context length"):
             embedded(services, ["bird song " * 150])
 
 
