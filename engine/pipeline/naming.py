@@ -16,9 +16,8 @@ from engine.errors import CONCERNS_ALL, BadAnswerError, HfmapError, RefusedError
 from engine.events import Bus, Notice
 from engine.pipeline.enrichers import ask, most_tokens
 from engine.providers.base import Completer, Prompt
-from engine.store.connection import open_async
 from engine.store.runs import Ids
-from engine.store.writer import Writer
+from engine.store.writer import open_writer
 
 CALLS = 12
 """Naming calls at once, the same limit as for the other calls to the model."""
@@ -90,34 +89,27 @@ class Naming:
         self, prompts: Sequence[tuple[str, str]], max_tokens: int, answers: list[str | HfmapError]
     ) -> None:
         completer = self._connect()
-        async with aclosing(completer), open_async(self._db) as conn, anyio.create_task_group() as outer:
-            writer = Writer(conn)
-            await outer.start(writer.run)
-            try:
-                rows = await conn.execute_fetchall("SELECT coalesce(max(call_id), 0) FROM call")
-                ids = Ids(dataset=0, result=0, call=next(iter(rows))[0])
-                context = RunContext(self._run_id, ids, writer, self._bus)
-                service = service_for(completer, self._budget, context, "topics", at_once=CALLS)
-                self._service = service
+        async with aclosing(completer), open_writer(self._db) as writer:
+            context = RunContext(self._run_id, await writer.run(Ids.after), writer, self._bus)
+            service = service_for(completer, self._budget, context, "topics", at_once=CALLS)
+            self._service = service
 
-                async def one(place: int, system: str, user: str) -> None:
-                    question = Prompt(system, user, max_tokens)
-                    try:
-                        if self._fatal is not None:
-                            raise self._fatal
-                        answer, _ = await service.call(
-                            "topics", 1, most_tokens(completer, question), lambda: ask(completer, question)
-                        )
-                        answers[place] = answer.text
-                    except (BadAnswerError, RefusedError):
-                        answers[place] = ""
-                    except HfmapError as error:
-                        if isinstance(error, CONCERNS_ALL) and self._fatal is None:
-                            self._fatal = error
-                        answers[place] = error
+            async def one(place: int, system: str, user: str) -> None:
+                question = Prompt(system, user, max_tokens)
+                try:
+                    if self._fatal is not None:
+                        raise self._fatal
+                    answer, _ = await service.call(
+                        "topics", 1, most_tokens(completer, question), lambda: ask(completer, question)
+                    )
+                    answers[place] = answer.text
+                except (BadAnswerError, RefusedError):
+                    answers[place] = ""
+                except HfmapError as error:
+                    if isinstance(error, CONCERNS_ALL) and self._fatal is None:
+                        self._fatal = error
+                    answers[place] = error
 
-                async with anyio.create_task_group() as tasks:
-                    for place, (system, user) in enumerate(prompts):
-                        tasks.start_soon(one, place, system, user)
-            finally:
-                writer.close()
+            async with anyio.create_task_group() as tasks:
+                for place, (system, user) in enumerate(prompts):
+                    tasks.start_soon(one, place, system, user)

@@ -38,11 +38,11 @@ from engine.providers.batches import batches_of
 from engine.sources.base import CardFetcher, Source
 from engine.store.batches import BatchReader
 from engine.store.changes import record_result_changes, remember
-from engine.store.connection import open_async
+from engine.store.connection import open_reader
 from engine.store.datasets import DatasetReader, admit_datasets
 from engine.store.results import ResultReader, ResultStage, Spec
 from engine.store.runs import Ids
-from engine.store.writer import Writer
+from engine.store.writer import Writer, open_writer
 from taxonomy.card import Card, parse_card
 from taxonomy.model import Taxonomy
 
@@ -127,36 +127,28 @@ class Sync:
         plan = self._plan
         budget = Budget(plan.budget)
         result = SyncResult(Counter(), [])
-        async with (
-            open_async(plan.db) as writing,
-            open_async(plan.db) as reading,
-            anyio.create_task_group() as outer,
-        ):
-            writer, reader, results = Writer(writing), DatasetReader(reading), ResultReader(reading)
-            await remember(writing)
+        async with open_reader(plan.db) as reading, open_writer(plan.db) as writer:
+            reader, results = DatasetReader(reading), ResultReader(reading)
+            await writer.run(remember)
             # Embedders that learn it from their first answer are told what it has to agree with.
             plan.embedder.dimensions = plan.embedder.dimensions or await results.dimensions(spec_ids["embed"])
-            await outer.start(writer.run)
-            try:
-                context = RunContext(plan.run_id, ids, writer, self._bus, result.counts, self._stopping)
-                self._stages = self._make_stages(context, budget, spec_ids, BatchReader(reading))
-                result.stages = [stage.state for stage in self._stages.values()]
-                caller = Caller("the Hub", at_once=anyio.CapacityLimiter(WORKERS), bus=self._bus, stage="card")
-                intake = Intake(
-                    context=context,
-                    reader=reader,
-                    source=plan.source,
-                    fetcher=plan.fetcher,
-                    caller=caller,
-                    refresh=plan.refresh,
-                    admit=lambda members, cards: self._admit(writer, reader, results, members, cards),
-                    membership=Membership(plan.target),
-                )
-                await self._flow(intake, result)
-                result.cards_fatal = caller.breaker.fatal
-                await writer.write(*record_result_changes(plan.run_id))
-            finally:
-                writer.close()
+            context = RunContext(plan.run_id, ids, writer, self._bus, result.counts, self._stopping)
+            self._stages = self._make_stages(context, budget, spec_ids, BatchReader(reading))
+            result.stages = [stage.state for stage in self._stages.values()]
+            caller = Caller("the Hub", at_once=anyio.CapacityLimiter(WORKERS), bus=self._bus, stage="card")
+            intake = Intake(
+                context=context,
+                reader=reader,
+                source=plan.source,
+                fetcher=plan.fetcher,
+                caller=caller,
+                refresh=plan.refresh,
+                admit=lambda members, cards: self._admit(writer, reader, results, members, cards),
+                membership=Membership(plan.target),
+            )
+            await self._flow(intake, result)
+            result.cards_fatal = caller.breaker.fatal
+            await writer.write(*record_result_changes(plan.run_id))
         result.usd = budget.spent
         result.stopped = self._stopping.is_set()
         return result

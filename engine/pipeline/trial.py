@@ -11,8 +11,8 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import aiosqlite
 import anyio
 
 from engine.calls.budget import Budget
@@ -26,10 +26,10 @@ from engine.pipeline.tokens import Kind, tokens
 from engine.pipeline.work import Work, work_for
 from engine.providers.base import Completer
 from engine.providers.prices import price_of
-from engine.store.migrations import schema_sql
+from engine.store.connection import create
 from engine.store.results import FieldRow
-from engine.store.runs import Ids
-from engine.store.writer import Writer
+from engine.store.runs import Ids, start_run
+from engine.store.writer import open_writer
 from engine.usage import Usage
 from taxonomy import prompt
 from taxonomy.card import parse_card
@@ -150,20 +150,19 @@ async def read_again(
 
     try:
         # Calls are entered in a ledger of the trial's own, which goes with it.
-        async with aiosqlite.connect(":memory:", isolation_level=None) as scratch, anyio.create_task_group() as outer:
-            await scratch.executescript(schema_sql())
-            writer = Writer(scratch)
-            await outer.start(writer.run)
-            try:
-                context = RunContext(1, Ids(0, 0, 0), writer, Bus())
-                service = service_for(completer, money, context, "extract", at_once=MODEL_CALLS)
-                async with anyio.create_task_group() as tasks:
-                    for _ in range(1 if completer is None else MODEL_CALLS):
-                        tasks.start_soon(worker, service)
-            finally:
-                writer.close()
+        async with open_writer(Path(":memory:")) as writer:
+            context = RunContext(await writer.run(_scratch_run), Ids(0, 0, 0), writer, Bus())
+            service = service_for(completer, money, context, "extract", at_once=MODEL_CALLS)
+            async with anyio.create_task_group() as tasks:
+                for _ in range(1 if completer is None else MODEL_CALLS):
+                    tasks.start_soon(worker, service)
     except* HfmapError as errors:
         error = first_error(errors)
         if not fields:
             raise error from None
     return Trial(fields, failed, money.spent, error)
+
+
+def _scratch_run(conn: sqlite3.Connection) -> int:
+    create(conn)
+    return start_run(conn, "trial", None, {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import aiosqlite
+import sqlite3
 
 from engine.store.writer import Statement, statement
 
@@ -19,10 +19,10 @@ MOVED_SHARE = 0.1
 """A dataset counts as moved in rank by more than five places and more than a tenth of its rank before."""
 
 
-async def remember(conn: aiosqlite.Connection) -> None:
+def remember(conn: sqlite3.Connection) -> None:
     """Note who is on the map and which results speak for them, in tables that live as long as the connection."""
     for sql in SNAPSHOT:
-        await conn.execute(sql)
+        conn.execute(sql)
 
 
 def record_membership_changes(run_id: int) -> tuple[Statement, ...]:

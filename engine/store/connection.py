@@ -42,7 +42,7 @@ def prepare(path: Path) -> list[int]:
         conn = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
         try:
             if conn.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] == 0:
-                _create(conn)
+                create(conn)
                 return []
             check_version(conn, path, allow_older=True)
             version = conn.execute("PRAGMA user_version").fetchone()[0]
@@ -57,7 +57,8 @@ def prepare(path: Path) -> list[int]:
             conn.close()
 
 
-def _create(conn: sqlite3.Connection) -> None:
+def create(conn: sqlite3.Connection) -> None:
+    """Make the tables and views of an empty database."""
     conn.execute("PRAGMA journal_mode = WAL")
     conn.execute("BEGIN IMMEDIATE")
     for statement in statements(schema_sql()):
@@ -138,9 +139,22 @@ def _no_room(path: Path) -> bool:
         return False
 
 
-def _configure(conn: sqlite3.Connection) -> None:
-    conn.execute("PRAGMA foreign_keys = ON")
-    conn.execute("PRAGMA synchronous = NORMAL")
+def connect(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
+    """Open a prepared database for writing, in autocommit mode.
+
+    `any_thread`: it may be used by one thread after the other, never by two at once.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    conn = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000, check_same_thread=not any_thread)
+    try:
+        conn.execute("PRAGMA foreign_keys = ON")
+        conn.execute("PRAGMA synchronous = NORMAL")
+    except BaseException:
+        conn.close()
+        raise
+    return conn
 
 
 def missing_database(path: Path) -> StoreError:
@@ -177,9 +191,8 @@ def open_passes(path: Path) -> Iterator[sqlite3.Connection]:
     The connection is in autocommit mode; a pass writes inside `with transaction(conn)`.
     """
     with store_errors(path):
-        conn = sqlite3.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
+        conn = connect(path)
         try:
-            _configure(conn)
             yield conn
         finally:
             conn.close()
@@ -198,12 +211,11 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def open_async(path: Path) -> AsyncIterator[aiosqlite.Connection]:
-    """Open a prepared database on a thread of its own, in autocommit mode."""
+async def open_reader(path: Path) -> AsyncIterator[aiosqlite.Connection]:
+    """Open a prepared database for reading from the event loop, on a thread of its own; it sees every committed change."""
     conn = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
     try:
-        for pragma in ("foreign_keys = ON", "synchronous = NORMAL", f"busy_timeout = {BUSY_MS}"):
-            await conn.execute(f"PRAGMA {pragma}")
+        await conn.execute("PRAGMA query_only = ON")
         yield conn
     finally:
         # Also a cancelled run waits for the connection's thread; left alone it would outlive the event loop.

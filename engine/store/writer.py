@@ -1,4 +1,4 @@
-"""The one writer: every change of a running sync goes through it, many at a time.
+"""The one writer of a running sync: statements from many tasks, committed together.
 
 Tasks hand over statements and wait until they are committed. Whatever has gathered while the last transaction
 ran goes into the next one (group commit), so a burst costs one transaction and a single change is not kept
@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
-import aiosqlite
 import anyio
+import anyio.to_thread
 from anyio.abc import TaskStatus
 from anyio.streams.memory import MemoryObjectSendStream
 
+from engine.store.connection import connect
+
+T = TypeVar("T")
 Row = Sequence[Any]
 
 LARGEST_BATCH = 200
@@ -50,15 +55,45 @@ class _Change:
     posted: bool = False
 
 
-class Writer:
-    """Owns the writing connection. Run `run` in a task group; call `write` from any task."""
+@asynccontextmanager
+async def open_writer(path: Path) -> AsyncIterator[Writer]:
+    """Open a prepared database for writing; all that was handed over is committed when the block has ended.
 
-    def __init__(self, conn: aiosqlite.Connection) -> None:
+    That holds for a cancelled block, too. `Path(":memory:")` gives an empty database that is gone afterwards.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    # A place of its own: a transaction never waits for what other tasks do in threads.
+    place = anyio.CapacityLimiter(1)
+    conn = await anyio.to_thread.run_sync(lambda: connect(path, any_thread=True), limiter=place)
+    try:
+        writer = Writer(conn, place)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(writer.commit_all)
+            try:
+                yield writer
+            finally:
+                writer.close()
+    finally:
+        # In the thread: a last connection that closes writes the WAL back.
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(conn.close, limiter=place)
+
+
+class Writer:
+    """Owns the writing connection; see `open_writer`. Call `write` from any task.
+
+    `place` is a limiter of one, for SQLite must not be entered by two threads at once.
+    """
+
+    def __init__(self, conn: sqlite3.Connection, place: anyio.CapacityLimiter) -> None:
         self._conn = conn
+        self._place = place
         self._lost: sqlite3.Error | None = None
         self._send: MemoryObjectSendStream[_Change]
 
-    async def run(self, *, task_status: TaskStatus[None]) -> None:
+    async def commit_all(self, *, task_status: TaskStatus[None]) -> None:
         """Commit changes until `close`. Keeps going while it is shielded from a cancelled run."""
         self._send, receive = anyio.create_memory_object_stream[_Change](LARGEST_BATCH)
         task_status.started()
@@ -73,8 +108,12 @@ class Writer:
                 await self._commit(batch)
 
     def close(self) -> None:
-        """Let `run` end once everything handed over is committed."""
+        """Let `commit_all` end once everything handed over is committed."""
         self._send.close()
+
+    async def run(self, function: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a function on the writing connection, in autocommit mode, between two transactions; return its result."""
+        return await anyio.to_thread.run_sync(function, self._conn, limiter=self._place)
 
     async def write(self, *statements: Statement) -> None:
         """Commit the statements together; return when they are on disk.
@@ -119,9 +158,9 @@ class Writer:
 
     async def _transaction(self, changes: Iterable[tuple[Statement, ...]]) -> None:
         # One trip to SQLite's thread for all of it: with one a statement, those who wait for the commit, and keep a
-        # place among the calls meanwhile, waited for as many turns of a busy event loop. aiosqlite has no public name
-        # for running a function there.
-        await self._conn._execute(_transact, self._conn._conn, _merge(changes))  # type: ignore[no-untyped-call]
+        # place among the calls meanwhile, would wait for as many turns of a busy event loop.
+        statements = _merge(changes)
+        await self.run(lambda conn: _transact(conn, statements))
 
 
 def _transact(conn: sqlite3.Connection, statements: Sequence[Statement]) -> None:
@@ -137,7 +176,7 @@ def _transact(conn: sqlite3.Connection, statements: Sequence[Statement]) -> None
 
 
 def _merge(changes: Iterable[tuple[Statement, ...]]) -> list[Statement]:
-    """Join equal statements of different changes, so that each costs one trip to SQLite's thread.
+    """Join equal statements of different changes, so that each is prepared once.
 
     Statements keep their order within a change: the nth statement of one change is only joined with the nth
     of others that have run the same n - 1 statements before it.

@@ -29,9 +29,9 @@ from engine.providers.anthropic import EXTRACTION_MODEL, AnthropicCompleter
 from engine.providers.http import UnansweredError
 from engine.providers.prices import Price
 from engine.providers.static import StaticEmbedder
-from engine.store.connection import open_async, open_passes, prepare
+from engine.store.connection import open_passes, prepare
 from engine.store.runs import Ids, start_run
-from engine.store.writer import Writer
+from engine.store.writer import open_writer
 from engine.usage import Usage
 
 pytestmark = pytest.mark.anyio
@@ -61,12 +61,9 @@ async def service_on(
     bus = Bus(lambda event: events.append(event) if events is not None and isinstance(event, CallFinished) else None)
     with open_passes(db) as conn:
         run_id = start_run(conn, "sync", None, {})
-    async with open_async(db) as conn, anyio.create_task_group() as outer:
-        writer = Writer(conn)
-        await outer.start(writer.run)
+    async with open_writer(db) as writer:
         caller = Caller("Service", at_once=anyio.CapacityLimiter(places), bus=bus, stage="extract")
         yield Service("service", "model", PRICE, Budget(limit), RunContext(run_id, Ids(0, 0, 0), writer, bus), caller)
-        writer.close()
 
 
 def script(*outcomes: Exception | Usage) -> Callable[[], Any]:

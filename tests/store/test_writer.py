@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 
-from engine.store.connection import open_async
-from engine.store.writer import Writer, statement
+from engine.store.writer import Writer, open_writer, statement
 
 pytestmark = pytest.mark.anyio
 
@@ -20,13 +21,8 @@ pytestmark = pytest.mark.anyio
 async def a_writer(path: Path) -> AsyncIterator[Writer]:
     with closing(sqlite3.connect(path)) as conn:
         conn.execute("CREATE TABLE IF NOT EXISTS t (x INTEGER PRIMARY KEY, y)")
-    async with open_async(path) as conn, anyio.create_task_group() as tasks:
-        writer = Writer(conn)
-        await tasks.start(writer.run)
-        try:
-            yield writer
-        finally:
-            writer.close()
+    async with open_writer(path) as writer:
+        yield writer
 
 
 def stored(path: Path) -> list[int]:
@@ -90,8 +86,8 @@ async def test_a_full_disk_is_the_reason_for_all_that_follows(tmp_path: Path) ->
     path = tmp_path / "x.sqlite"
     errors = []
     async with a_writer(path) as writer:
-        await writer._conn.execute("CREATE TABLE child (x REFERENCES t, y)")
-        await writer._conn.execute("PRAGMA max_page_count = 1")
+        await writer.run(lambda conn: conn.execute("CREATE TABLE child (x REFERENCES t, y)"))
+        await writer.run(lambda conn: conn.execute("PRAGMA max_page_count = 1"))
 
         async def one(number: int) -> None:
             try:
@@ -118,3 +114,40 @@ async def test_cancelled_while_waiting_it_is_stored_all_the_same(tmp_path: Path)
             await writer.write(statement("INSERT INTO t VALUES (?, ?)", 1, "a"))
         await writer.write(statement("INSERT INTO t VALUES (?, ?)", 2, "a"))
     assert 2 in stored(path)
+
+
+async def test_a_transaction_does_not_wait_for_what_other_tasks_do_in_threads(tmp_path: Path) -> None:
+    path, over = tmp_path / "x.sqlite", threading.Event()
+    places = anyio.to_thread.current_default_thread_limiter()
+    places.total_tokens = 2
+    async with a_writer(path) as writer, anyio.create_task_group() as tasks:
+        for _ in range(3):
+            tasks.start_soon(anyio.to_thread.run_sync, over.wait, 60)
+        await anyio.wait_all_tasks_blocked()
+        assert places.borrowed_tokens == places.total_tokens
+        try:
+            await writer.write(statement("INSERT INTO t VALUES (1, 'a')"))
+            assert places.borrowed_tokens == places.total_tokens
+        finally:
+            over.set()
+
+
+def test_however_a_run_ends_its_threads_end_with_it(tmp_path: Path) -> None:
+    before = set(threading.enumerate())
+
+    async def ends(how: str) -> None:
+        async with a_writer(tmp_path / f"{how}.sqlite") as writer:
+            await writer.write(statement("INSERT INTO t VALUES (1, 'a')"))
+            if how == "cancelled":
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(writer.write, statement("INSERT INTO t VALUES (2, 'b')"))
+                    tasks.cancel_scope.cancel()
+            elif how == "failed":
+                raise ValueError(how)
+
+    for how in ("done", "cancelled", "failed"):
+        with suppress(ExceptionGroup):
+            anyio.run(ends, how)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(timeout=60)
+    assert set(threading.enumerate()) == before
