@@ -30,9 +30,12 @@ from taxonomy.answers.summaries import summary_problem  # noqa: E402
 from taxonomy.cardtext import strip  # noqa: E402
 from taxonomy.keyless import linear, rules  # noqa: E402
 from taxonomy.keyless.summary import best_line  # noqa: E402
-from taxonomy.model import ABSTENTIONS, Value  # noqa: E402
+from taxonomy.model import (  # noqa: E402
+    ABSTENTIONS,
+    FieldValue,
+    Value,
+)
 from taxonomy.model import load as load_taxonomy  # noqa: E402
-from taxonomy.values import FieldValue  # noqa: E402
 
 GOALS = {
     "subject_domain": 61,

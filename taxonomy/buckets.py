@@ -1,4 +1,4 @@
-"""Display buckets: the few names under which licences, sizes, languages, tasks and stages are drawn and filtered.
+"""Display buckets: the few names under which licences, sizes, languages, tasks and modalities are drawn and filtered.
 
 The names and their order are those of the published map, so that both can be compared.
 """
@@ -15,17 +15,6 @@ OTHER = "Other"
 #: Written with en dashes, smallest first.
 SIZES = (
     "<1K", "1K–10K", "10K–100K", "100K–1M", "1M–10M", "10M–100M", "100M–1B", "1B–10B", "10B–100B", "100B–1T", ">1T",
-)  # fmt: skip
-
-LICENSE_FAMILIES = (
-    "MIT", "Apache", "GPL Family", "BSD", "MPL", "CC BY", "CC ShareAlike", "CC NonCommercial", "CC0 / Public Domain",
-    "CC (other)", "ODC / ODbL", "OpenRAIL", "Llama License", "Gemma License", "Other Permissive", "Other",
-)  # fmt: skip
-
-#: A dataset used in several stages is drawn as the first of these that it has.
-STAGE_PRIORITY = (
-    "preference", "sft", "eval", "domain-finetune", "pretraining", "raw-corpus", "other", "not_applicable",
-    "not_stated",
 )  # fmt: skip
 
 # First match wins; matched against the licence tag of the Hub, lower case.
@@ -196,17 +185,3 @@ def _first(tags: Sequence[str], prefix: str) -> str:
         if isinstance(tag, str) and (plain := tag.strip().removeprefix(prefix).strip()):
             return display(plain[:80].lower())
     return OTHER
-
-
-def primary_stage(stages: Sequence[str]) -> str | None:
-    """The stage under which a dataset is drawn; None where there is none."""
-    for stage in STAGE_PRIORITY:
-        if stage in stages:
-            return stage
-    # Stages of a user's own taxonomy: the first is the main one.
-    return stages[0] if stages else None
-
-
-def role(is_benchmark: bool | None) -> str:
-    """ "Benchmark", "Training data", or "Unknown" where it is not known."""
-    return UNKNOWN if is_benchmark is None else "Benchmark" if is_benchmark else "Training data"

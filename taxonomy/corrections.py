@@ -1,6 +1,6 @@
 """What a person types as the value of a field, read strictly: their word counts, so nothing is guessed.
 
-Models' answers are repaired where they can only mean one thing (taxonomy/normalize.py); a person is asked instead.
+Models' answers are repaired where they can only mean one thing (taxonomy/answers/values.py); a person is asked instead.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _free(field: Field, text: str) -> str:
 
 def _spelled(field: Field, text: str) -> str | None:
     """The slug that differs from the text in case and punctuation alone."""
-    from taxonomy.answers.normalize import squash
+    from taxonomy.answers.values import squash
 
     return {squash(slug): slug for slug in field.names}.get(squash(text))
 
@@ -112,7 +112,7 @@ def _spelled(field: Field, text: str) -> str | None:
 def _near(field: Field, text: str) -> list[str]:
     from rapidfuzz import fuzz, process
 
-    from taxonomy.answers.normalize import squash
+    from taxonomy.answers.values import squash
 
     known = {slug: squash(slug) for slug in field.names}
     found = process.extract(squash(text), known, scorer=fuzz.WRatio, limit=3, score_cutoff=70)

@@ -1,19 +1,19 @@
-"""The taxonomy as typed data, loaded from a file that people write by hand."""
+"""Taxonomy as typed data: fields, slugs and the values they take, read from a file that people write by hand."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args
 
-from taxonomy import located
+from taxonomy import positions
 
-Kind = Literal["one", "many", "open", "flag"]
+FieldKind = Literal["one", "many", "open", "flag"]
 Value = str | bool | tuple[str, ...] | None
 
 PACKAGED = Path(__file__).with_name("taxonomy.json")
@@ -51,7 +51,7 @@ class Field:
 
     name: str
     label: str
-    kind: Kind
+    kind: FieldKind
     description: str
     rules: tuple[str, ...]
     slugs: tuple[Slug, ...]
@@ -126,6 +126,35 @@ class Taxonomy:
         return iter(self.fields)
 
 
+@dataclass(frozen=True, slots=True)
+class FieldValue:
+    """A value and its proof.
+
+    `quote` is at most 25 words; where `verified`, it is `card[quote_start:quote_end]` of the card text that was
+    sent. `confidence` is between 0 and 1, where the source of the value can tell. `problem` says why `value` is
+    None, or what was repaired to get it.
+    """
+
+    value: Value
+    quote: str | None = None
+    verified: bool = False
+    quote_start: int | None = None
+    quote_end: int | None = None
+    confidence: float | None = None
+    problem: str | None = None
+
+
+#: Every field of the taxonomy is present; one without a valid value has `value` None.
+Extraction = Mapping[str, FieldValue]
+
+
+def json_value(value: FieldValue) -> str | None:
+    """The value as JSON text, or None where there is none."""
+    if value.value is None:
+        return None
+    return json.dumps(value.value, ensure_ascii=False)
+
+
 def load(path: Path | None = None) -> Taxonomy:
     """Read a taxonomy; without a path, the one that comes with hfmap.
 
@@ -157,15 +186,15 @@ def loads(source: str, path: Path = PACKAGED) -> Taxonomy:
         TaxonomyError: the text says something that cannot be followed.
     """
     try:
-        content, lines = located.parse(source)
-    except located.LocatedError as error:
+        content, lines = positions.parse(source)
+    except positions.PositionError as error:
         raise TaxonomyError(f"{path}:{error.line}: not valid JSON: {error}; correct that line") from None
-    return _Reader(path, lines).taxonomy(content)
+    return _TaxonomyReader(path, lines).taxonomy(content)
 
 
 def line_of_field(path: Path, index: int) -> int:
     """The line, from 1, on which a file that `load` has read names its field number `index` (from 0)."""
-    return located.parse(path.read_text(encoding="utf-8-sig"))[1]["fields", index, "name"]
+    return positions.parse(path.read_text(encoding="utf-8-sig"))[1]["fields", index, "name"]
 
 
 def dumps(taxonomy: Taxonomy) -> str:
@@ -185,15 +214,15 @@ def dumps(taxonomy: Taxonomy) -> str:
     return json.dumps({"name": taxonomy.name, "fields": fields}, ensure_ascii=False)
 
 
-class _Reader:
+class _TaxonomyReader:
     """Turns parsed JSON into a taxonomy, or into a sentence about what is wrong with it."""
 
-    def __init__(self, path: Path, lines: dict[located.Path, int]) -> None:
+    def __init__(self, path: Path, lines: dict[positions.Path, int]) -> None:
         self.path = path
         self.lines = lines
         self.subject = "taxonomy"
 
-    def fail(self, at: located.Path, message: str) -> NoReturn:
+    def fail(self, at: positions.Path, message: str) -> NoReturn:
         while at not in self.lines:
             at = at[:-1]
         raise TaxonomyError(f"{self.path}:{self.lines[at]}: {self.subject}: {message}")
@@ -216,7 +245,7 @@ class _Reader:
             fields.append(field)
         return Taxonomy(name, tuple(fields))
 
-    def field(self, entry: Any, at: located.Path) -> Field:
+    def field(self, entry: Any, at: positions.Path) -> Field:
         if not isinstance(entry, dict):
             self.fail(at, "a field is an object with name, label, kind, description, rules, slugs, default")
         name = self.text(entry, "name", at)
@@ -225,9 +254,9 @@ class _Reader:
         self.subject = f'field "{name}"'
         if unknown := set(entry) - _FIELD_KEYS:
             self.fail((*at, min(unknown)), f'unknown key "{min(unknown)}"; remove it or correct its spelling')
-        if entry.get("kind") not in get_args(Kind):
-            self.fail((*at, "kind"), f'"kind" must be one of {", ".join(get_args(Kind))}')
-        kind: Kind = entry["kind"]
+        if entry.get("kind") not in get_args(FieldKind):
+            self.fail((*at, "kind"), f'"kind" must be one of {", ".join(get_args(FieldKind))}')
+        kind: FieldKind = entry["kind"]
         rules = entry.get("rules", [])
         if not isinstance(rules, list) or not all(isinstance(rule, str) and rule.strip() for rule in rules):
             self.fail((*at, "rules"), '"rules" must be a list of sentences')
@@ -242,7 +271,7 @@ class _Reader:
             self.fail((*at, "default"), self.default_advice(field))
         return Field(name, label, kind, field.description, field.rules, slugs, value)
 
-    def slugs(self, entry: dict[str, Any], kind: str, at: located.Path) -> tuple[Slug, ...]:
+    def slugs(self, entry: dict[str, Any], kind: str, at: positions.Path) -> tuple[Slug, ...]:
         slugs = entry.get("slugs", {})
         at = (*at, "slugs")
         if not isinstance(slugs, dict):
@@ -265,7 +294,7 @@ class _Reader:
             folded[key] = slug
         return tuple(Slug(slug, description.strip()) for slug, description in slugs.items())
 
-    def text(self, entry: dict[str, Any], key: str, at: located.Path) -> str:
+    def text(self, entry: dict[str, Any], key: str, at: positions.Path) -> str:
         value = entry.get(key)
         if not isinstance(value, str) or not value.strip():
             self.fail((*at, key), f'"{key}" must be a text that is not empty')

@@ -15,8 +15,6 @@ from typing import Any
 
 from taxonomy.model import Field, Taxonomy
 
-NOT_STATED = "not_stated"
-
 EXAMPLES = Path(__file__).with_name("examples.json")
 
 _ROLE = """\
@@ -218,5 +216,5 @@ def _reminder(field: Field) -> str:
 
 
 def summary_repair_message(problem: str) -> str:
-    """What to say after a summary with a problem, as `validate.summary_problem` words it."""
+    """What to say after a summary with a problem, as `summaries.summary_problem` words it."""
     return f"Your sentence cannot be used as it is: {problem}. Write it again by the rules, as the JSON object alone."

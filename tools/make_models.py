@@ -27,7 +27,7 @@ from threadpoolctl import threadpool_limits
 from taxonomy.card import CardInput
 from taxonomy.cardtext import strip
 from taxonomy.keyless import lexicon, linear, summary
-from taxonomy.keyless.linear import Document, LinearModel, document
+from taxonomy.keyless.linear import CardFeatures, LinearModel
 from taxonomy.model import load as load_taxonomy
 
 CARD_WEIGHT = 4.0
@@ -60,9 +60,9 @@ In three shufflings of the folds 71.1, 70.6, 69.6 and 68.8 % agree with .1, .25,
 
 @dataclass(frozen=True)
 class Example:
-    """A document and its labels; an empty label is unknown."""
+    """What the model sees of a card, and its labels; an empty label is unknown."""
 
-    document: Document
+    features: CardFeatures
     labels: data.Labels
     weight: float = 1.0
 
@@ -98,9 +98,9 @@ def of_summary(card: data.Card) -> Example:
     return of_row(data.Row(card.id, card.labels, card.task or "Other", "", ""))
 
 
-def seen(title: str, tags: tuple[str, ...], text: str) -> Document:
+def seen(title: str, tags: tuple[str, ...], text: str) -> CardFeatures:
     """What the model sees of a stripped text."""
-    return document(title, tags, text, lexicon.score(load_taxonomy(), title, tags, text))
+    return linear.features(title, tags, text, lexicon.score(load_taxonomy(), title, tags, text))
 
 
 def train(examples: Sequence[Example]) -> LinearModel:
@@ -109,7 +109,7 @@ def train(examples: Sequence[Example]) -> LinearModel:
     from sklearn.linear_model import LogisticRegression
 
     words, idf = vocabulary(examples)
-    rules = sorted({name for example in examples for name in example.document.rules})
+    rules = sorted({name for example in examples for name in example.features.rules})
     x = matrix(examples, words, idf, rules)
     outputs: list[str] = []
     blocks, biases = [], []
@@ -146,7 +146,7 @@ def train(examples: Sequence[Example]) -> LinearModel:
 
 def vocabulary(examples: Sequence[Example]) -> tuple[list[str], np.ndarray]:
     """The words that occur in two examples or more, and their inverse document frequency (to half precision)."""
-    seen_in = Counter(word for example in examples for word in example.document.words)
+    seen_in = Counter(word for example in examples for word in example.features.words)
     common = sorted(seen_in.items(), key=lambda item: (-item[1], item[0]))[:MOST_WORDS]
     words = sorted(word for word, count in common if count > 1)
     idf = [np.log((len(examples) + 1) / (seen_in[word] + 1)) + 1 for word in words]
@@ -162,13 +162,13 @@ def matrix(examples: Sequence[Example], words: Sequence[str], idf: np.ndarray, r
     values: list[float] = []
     ends = [0]
     for example in examples:
-        known = [(index[word], count) for word, count in example.document.words.items() if word in index]
+        known = [(index[word], count) for word, count in example.features.words.items() if word in index]
         row = np.log1p([count for _, count in known]) * idf[[column for column, _ in known]]
         columns += [column for column, _ in known]
         values += (row / (np.linalg.norm(row) or 1)).tolist()
         ends.append(len(columns))
     x = sparse.csr_matrix((values, columns, ends), shape=(len(examples), len(words)))
-    scores = [[linear.RULE * example.document.rules.get(name, 0) for name in rules] for example in examples]
+    scores = [[linear.RULE * example.features.rules.get(name, 0) for name in rules] for example in examples]
     return sparse.hstack([x, sparse.csr_matrix(scores)]).tocsr()
 
 

@@ -18,12 +18,11 @@ from engine.store.results import FieldRow, ResultKey, Spec, insert_field_values,
 from engine.store.writer import Statement
 from engine.usage import Usage
 from taxonomy import prompt
+from taxonomy.answers.extractions import merge, parse_extraction
 from taxonomy.answers.summaries import parse_summary, trim_summary
-from taxonomy.answers.validate import merge, parse_extraction
 from taxonomy.fingerprint import RULES, rules_digest
 from taxonomy.keyless import rules
-from taxonomy.model import Taxonomy
-from taxonomy.values import Extraction, json_value
+from taxonomy.model import Extraction, Taxonomy, json_value
 
 EXTRACT_CHARS = 6_000
 SUMMARIZE_CHARS = 4_000

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.reports.scores import Labels
-from taxonomy.answers.normalize import squash
+from taxonomy.answers.values import squash
 from taxonomy.model import Field, Taxonomy
 
 ROLE, FLAG = "role", "is_benchmark"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from engine.reports.answers import labels
 from engine.reports.document import percent
 from engine.reports.scores import Labels
-from taxonomy.answers.normalize import squash
+from taxonomy.answers.values import squash
 from taxonomy.model import ABSTENTIONS, Field, Taxonomy
 
 Values = dict[str, dict[int, Labels]]
@@ -72,7 +72,7 @@ SELECT v.field, r.input_hash, v.problem FROM field_value v
 JOIN result r USING (result_id) JOIN spec s USING (spec_id)
 WHERE s.stage = 'extract' AND v.problem LIKE '%is not one of the allowed slugs%'
 """
-# The wording of taxonomy.answers.normalize; a long value is cut there and ends in dots.
+# The wording of taxonomy.answers.values; a long value is cut there and ends in dots.
 _OUTSIDE = " is not one of the allowed slugs"
 _QUOTED = re.compile(r'(?:^|[(;:] ?)"(?P<value>.*?)(?:"|(?P<cut>\.\.\.))$', re.DOTALL)
 

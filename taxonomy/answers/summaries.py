@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from taxonomy.answers import json_repair
-from taxonomy.answers.normalize import squash
+from taxonomy.answers.values import squash
 
 MAX_WORDS = 25
 #: Scripts without spaces make "words" of any length; this bounds them.

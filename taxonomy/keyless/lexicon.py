@@ -32,7 +32,8 @@ _FLAG_SLUGS = ("true", "false")
 _TOKEN = re.compile(r"[a-z0-9]+(?:\+\+|#)?")
 _TAG_KINDS = ("task_categories:", "task_ids:", "modality:")
 
-Phrase = tuple[str, ...]
+Stems = tuple[str, ...]
+"""A phrase: its words without plurals."""
 
 
 @dataclass(slots=True)
@@ -51,9 +52,9 @@ class Evidence:
 class _Rules:
     """A compiled lexicon. `targets`: for each phrase, (field, slug, weight)."""
 
-    targets: dict[Phrase, list[tuple[str, str, float]]] = field(default_factory=lambda: defaultdict(list))
+    targets: dict[Stems, list[tuple[str, str, float]]] = field(default_factory=lambda: defaultdict(list))
     tags: dict[str, list[tuple[str, str, float]]] = field(default_factory=lambda: defaultdict(list))
-    starts: dict[str, list[Phrase]] = field(default_factory=lambda: defaultdict(list))
+    starts: dict[str, list[Stems]] = field(default_factory=lambda: defaultdict(list))
     thresholds: dict[str, float] = field(default_factory=dict)
 
 
@@ -65,8 +66,8 @@ def score(taxonomy: Taxonomy, title: str, tags: tuple[str, ...], text: str) -> M
         for f in taxonomy
         if f.kind != "open"
     }
-    counts: dict[Phrase, float] = defaultdict(float)
-    places: dict[Phrase, tuple[int, int]] = {}
+    counts: dict[Stems, float] = defaultdict(float)
+    places: dict[Stems, tuple[int, int]] = {}
     for phrase, _, _ in _phrases(rules, title):
         counts[phrase] += TITLE
     head = head_end(text)
@@ -107,7 +108,7 @@ def head_end(text: str) -> int:
     return min(at, _HEAD_CHARS)
 
 
-def _phrases(rules: _Rules, text: str) -> Iterator[tuple[Phrase, int, int]]:
+def _phrases(rules: _Rules, text: str) -> Iterator[tuple[Stems, int, int]]:
     """Every phrase of the lexicon in a text, with its offsets."""
     lowered = text.lower()
     if len(lowered) != len(text):
@@ -129,7 +130,7 @@ def _stem(token: str) -> str:
 @lru_cache(maxsize=8)
 def _compiled(taxonomy: Taxonomy) -> _Rules:
     rules = _Rules()
-    fields = lexicon()["fields"]
+    fields = _data()["fields"]
     for f in taxonomy:
         if f.kind == "open":
             continue
@@ -174,11 +175,17 @@ def _describe(rules: _Rules, f: Field, unknown: list[str]) -> None:
 
 
 def _stop() -> frozenset[str]:
-    return frozenset(lexicon()["stop"])
+    return frozenset(_data()["stop"])
 
 
 @lru_cache(maxsize=1)
-def lexicon() -> dict[str, Any]:
-    """The data file of phrases: {"fields": {field: {threshold, slugs}}, "stop": [...], "dull": [...]}."""
+def dull_words() -> frozenset[str]:
+    """Words that tell no sentence of a card from another, lower case."""
+    return frozenset(_data()["dull"])
+
+
+@lru_cache(maxsize=1)
+def _data() -> dict[str, Any]:
+    """The data file: {"fields": {field: {threshold, slugs}}, "stop": [...], "dull": [...]}."""
     content: dict[str, Any] = json.loads(LEXICON.read_text(encoding="utf-8"))
     return content

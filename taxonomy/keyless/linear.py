@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from taxonomy.keyless.lexicon import BODY_CHARS, Evidence, head_end
+from taxonomy.keyless import lexicon
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,16 +32,15 @@ RULE = 0.12
 _NO_TASK = "@task=none"
 _WORD = re.compile(r"[a-z][a-z0-9+#]*|\d+")
 
-Features = Mapping[str, float]
 Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class CardFeatures:
     """What the model sees of a card. `words`: weighted counts; `rules`: scores as "field=slug"."""
 
-    words: Features
-    rules: Features
+    words: Mapping[str, float]
+    rules: Mapping[str, float]
     text: str = field(repr=False, default="")
 
     @property
@@ -81,9 +80,9 @@ class LinearModel:
             found[name][slug] = column
         return found
 
-    def probabilities(self, document: Document) -> Mapping[str, Mapping[str, float]]:
+    def probabilities(self, card: CardFeatures) -> Mapping[str, Mapping[str, float]]:
         """For every field that the model knows, the probability of each slug; they add up to 1."""
-        logits = self._logits(document)
+        logits = self._logits(card)
         found = {}
         for name, columns in self.columns.items():
             largest = max(logits[column] for column in columns.values())
@@ -92,13 +91,13 @@ class LinearModel:
             found[name] = {slug: power / total for slug, power in powers.items()}
         return found
 
-    def telling(self, document: Document, name: str, slug: str) -> Span | None:
-        """The sentence of the document's text that speaks most for a slug, as (start, end); None if none does."""
+    def telling(self, card: CardFeatures, name: str, slug: str) -> Span | None:
+        """The sentence of the card's text that speaks most for a slug, as (start, end); None if none does."""
         column = self.columns[name][slug]
         best, place = 0.0, None
-        for start, end in _sentences(document.text):
+        for start, end in _sentences(card.text):
             gain = 0.0
-            for word, _ in _words(document.text[start:end]):
+            for word, _ in _words(card.text[start:end]):
                 row = self.word_index.get(word)
                 if row is not None:
                     gain += float(self.idf[row]) * int(self.words[row, column])
@@ -107,32 +106,30 @@ class LinearModel:
                 best, place = gain, (start, end)
         return place
 
-    def _logits(self, document: Document) -> list[float]:
+    def _logits(self, card: CardFeatures) -> list[float]:
         import numpy as np
 
-        known = [
-            (row, count) for word, count in document.words.items() if (row := self.word_index.get(word)) is not None
-        ]
+        known = [(row, count) for word, count in card.words.items() if (row := self.word_index.get(word)) is not None]
         rows = np.array([row for row, _ in known], np.intp)
         x = np.log1p(np.array([count for _, count in known], np.float64)) * self.idf[rows]
         length = math.sqrt(math.fsum(x * x)) or 1.0
         of_words = (x / length) @ self.words[rows].astype(np.float64) * self.scales
-        scores = np.array([document.rules.get(name, 0.0) for name in self.rule_names], np.float64)
+        scores = np.array([card.rules.get(name, 0.0) for name in self.rule_names], np.float64)
         total: list[float] = (of_words + (RULE * scores) @ self.rules + self.bias).tolist()
         return total
 
 
-def document(title: str, tags: tuple[str, ...], text: str, evidence: Mapping[str, Evidence]) -> Document:
+def features(title: str, tags: tuple[str, ...], text: str, evidence: Mapping[str, lexicon.Evidence]) -> CardFeatures:
     """What the model sees of a card. `text` is stripped, `evidence` what the rules found in it."""
     words: dict[str, float] = defaultdict(float)
-    head = head_end(text)
-    for part, weight in ((title, TITLE), (text[:head], HEAD), (text[head:BODY_CHARS], BODY)):
+    head = lexicon.head_end(text)
+    for part, weight in ((title, TITLE), (text[:head], HEAD), (text[head : lexicon.BODY_CHARS], BODY)):
         for word, _ in _words(part):
             words[word] += weight
     tasks = [tag.partition(":")[2] for tag in tags if tag.startswith("task_categories:")]
     words[f"@task={tasks[0]}" if tasks else _NO_TASK] += 1
     rules = {f"{name}={slug}": score for name, found in evidence.items() for slug, score in found.support.items()}
-    return Document(words, rules, text[:BODY_CHARS])
+    return CardFeatures(words, rules, text[: lexicon.BODY_CHARS])
 
 
 @lru_cache(maxsize=1)

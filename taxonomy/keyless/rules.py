@@ -14,10 +14,8 @@ from types import MappingProxyType
 from taxonomy.answers.quotes import clip_span
 from taxonomy.card import CardInput
 from taxonomy.cardtext import StrippedText, strip_mapped
-from taxonomy.keyless import entities, lexicon, linear
-from taxonomy.keyless.summary import best_line
-from taxonomy.model import ABSTENTIONS, Field, Taxonomy, Value, load
-from taxonomy.values import Extraction, FieldValue
+from taxonomy.keyless import entities, lexicon, linear, summary
+from taxonomy.model import ABSTENTIONS, Extraction, Field, FieldValue, Taxonomy, Value, load
 
 _PROBE_CHARS = 40_000
 #: Brings the mean confidence near the share that agrees, on cards and on summaries with reference labels.
@@ -41,7 +39,7 @@ def extract(card: CardInput, taxonomy: Taxonomy, model: linear.LinearModel | Non
     """
     stripped = _stripped(card.text)
     evidence = lexicon.score(taxonomy, card.title, card.tags, stripped.text)
-    likely = _Likely(model or linear.load(), linear.document(card.title, card.tags, stripped.text, evidence))
+    likely = _Likely(model or linear.load(), linear.features(card.title, card.tags, stripped.text, evidence))
     values: dict[str, FieldValue] = {}
     for field in taxonomy:
         if likely.speaks_for(field):
@@ -57,7 +55,7 @@ def extract(card: CardInput, taxonomy: Taxonomy, model: linear.LinearModel | Non
 
 def summarize(card: CardInput) -> str:
     """One sentence of at most 25 words about the data: the card's own, rewritten at its opening; never empty."""
-    return best_line(_stripped(card.text).text, card.title, card.tags)
+    return summary.best_line(_stripped(card.text).text, card.title, card.tags)
 
 
 @lru_cache(maxsize=4)
@@ -69,15 +67,15 @@ def _stripped(text: str) -> StrippedText:
 class _Likely:
     """What the linear model says of one card."""
 
-    def __init__(self, model: linear.LinearModel, document: linear.Document) -> None:
+    def __init__(self, model: linear.LinearModel, card: linear.CardFeatures) -> None:
         self._model = model
-        self._document = document
-        enough = document.has_task or sum(word in model.word_index for word in document.words) >= _ENOUGH_WORDS
-        self._found = model.probabilities(document) if enough else {}
+        self._card = card
+        enough = card.has_task or sum(word in model.word_index for word in card.words) >= _ENOUGH_WORDS
+        self._found = model.probabilities(card) if enough else {}
 
     def speaks_for(self, field: Field) -> bool:
         """Whether the model was trained on this very field and the card says enough for it."""
-        return field.name in self._found and field.name in _packaged() and _packaged()[field.name] == _shape(field)
+        return field.name in self._found and trained_fields().get(field.name) == _shape(field)
 
     def value(self, field: Field, evidence: lexicon.Evidence, stripped: StrippedText) -> FieldValue:
         """The likeliest value with its proof; `not_stated` where even that is unlikely."""
@@ -95,13 +93,14 @@ class _Likely:
         confidence = round(probability, 3)
         if slug in ABSTENTIONS:
             return FieldValue(value, confidence=confidence)
-        place = evidence.spans.get(slug) or self._model.telling(self._document, field.name, slug)
+        place = evidence.spans.get(slug) or self._model.telling(self._card, field.name, slug)
         quote = _quote(stripped, place) if place else (None, False, None, None)
         return FieldValue(value, *quote, confidence=confidence)
 
 
 @lru_cache(maxsize=1)
-def _packaged() -> dict[str, tuple[str, tuple[str, ...]]]:
+def trained_fields() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Kind and slugs, by name, of the fields that the linear model may speak for: those of the packaged taxonomy."""
     return {field.name: _shape(field) for field in load()}
 
 

@@ -17,8 +17,7 @@ from pathlib import Path
 from unicodedata import category
 
 from taxonomy.answers.summaries import DANGLING, sentences, summary_problem, trim_summary
-from taxonomy.keyless.lexicon import lexicon
-from taxonomy.keyless.openings import rewritten
+from taxonomy.keyless import lexicon, openings
 
 WEIGHTS = Path(__file__).with_name("summary.json")
 
@@ -102,11 +101,11 @@ FEATURES = (
     "centrality", "position", "first", "data", "numbers", "starts_with_number", "name", "weak", "off_length",
     "length", "made", "language", "rewritten", "long_sentence", "leaning", "example",
 )  # fmt: skip
-"""What a candidate is scored by, in the order of `Candidate.features`."""
+"""What a candidate is scored by, in the order of `CandidateLine.features`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CandidateLine:
     """A line that could be the summary. `features`: numbers, as named in FEATURES."""
 
     line: str
@@ -127,7 +126,7 @@ def best_line(text: str, title: str, tags: tuple[str, ...], weights: Mapping[str
     return _with_task(best.line, tags)
 
 
-def candidates(text: str, title: str) -> list[Candidate]:
+def candidates(text: str, title: str) -> list[CandidateLine]:
     """The lines that a stripped card offers, in its order."""
     title = _printable(title)
     first = [_printable(sentence) for sentence in _sentences(text[:_CHARS])[:_CANDIDATES]]
@@ -136,10 +135,10 @@ def candidates(text: str, title: str) -> list[Candidate]:
     name = set(_content(title))
     found = []
     for place, sentence in taken:
-        opened = rewritten(_tidied(sentence), title)
+        opened = openings.rewritten(_tidied(sentence), title)
         line = _tidied(opened) if opened else ""
         if len(line.split()) >= 4 and summary_problem(line) is None and _reads_well(line):
-            found.append(Candidate(line, _features(place, sentence, line, shared, name)))
+            found.append(CandidateLine(line, _features(place, sentence, line, shared, name)))
     return found
 
 
@@ -196,13 +195,8 @@ def _blocks(text: str) -> Iterator[str]:
 
 
 def _content(sentence: str) -> list[str]:
-    dull = _dull()
+    dull = lexicon.dull_words()
     return [word for match in _WORD.finditer(sentence) if (word := match.group().lower()) not in dull]
-
-
-@lru_cache(maxsize=1)
-def _dull() -> frozenset[str]:
-    return frozenset(lexicon()["dull"])
 
 
 def _features(place: int, sentence: str, line: str, shared: Counter[str], name: set[str]) -> tuple[float, ...]:

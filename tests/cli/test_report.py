@@ -15,7 +15,7 @@ from engine.cli.app import hfmap as command
 from engine.pipeline.trial import shares_of
 from engine.reports.answers import spelled_alike
 from engine.reports.shares import outside
-from taxonomy.answers.normalize import normalize
+from taxonomy.answers.values import normalize
 from taxonomy.model import load
 from tests.cli.small import NOW, Small
 from tests.services.services import Services

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from taxonomy.answers.extractions import Parsed
 from taxonomy.answers.quotes import MAX_WORDS
-from taxonomy.answers.validate import Parsed
 from taxonomy.model import Taxonomy, load
 from taxonomy.prompt import examples
 

@@ -22,8 +22,8 @@ SPEECH = (
 )
 
 
-def seen(text: str, title: str = "") -> linear.Document:
-    return linear.document(title, (), text, lexicon.score(load(), title, (), text))
+def seen(text: str, title: str = "") -> linear.CardFeatures:
+    return linear.features(title, (), text, lexicon.score(load(), title, (), text))
 
 
 def test_the_weights_are_small_and_speak_the_taxonomys_language() -> None:
@@ -45,10 +45,10 @@ def test_a_clear_text_is_told() -> None:
 
 
 def test_the_telling_sentence_is_one_of_the_text() -> None:
-    document = seen("Nothing of note is written here at all. " + SPEECH)
-    place = linear.load().telling(document, "subject_domain", "speech-and-audio")
+    card = seen("Nothing of note is written here at all. " + SPEECH)
+    place = linear.load().telling(card, "subject_domain", "speech-and-audio")
     assert place is not None
-    assert "speech" in document.text[slice(*place)].lower()
+    assert "speech" in card.text[slice(*place)].lower()
 
 
 def test_a_card_of_a_few_words_is_left_to_the_rules() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taxonomy import located
+from taxonomy import positions
 from taxonomy.model import PACKAGED, TaxonomyError, load
 
 SLUGS = {
@@ -146,9 +146,9 @@ json_values = st.recursive(
 
 
 @given(json_values, st.sampled_from([None, 1, "\t"]))
-def test_located_json_is_json(value: Any, indent: int | str | None) -> None:
+def test_json_with_positions_is_json(value: Any, indent: int | str | None) -> None:
     source = json.dumps(value, indent=indent)
-    parsed, lines = located.parse(source)
+    parsed, lines = positions.parse(source)
     assert parsed == value
     assert lines[()] == 1
     assert max(lines.values()) <= source.count("\n") + 1
@@ -158,12 +158,12 @@ def test_located_json_is_json(value: Any, indent: int | str | None) -> None:
 def test_any_value_anywhere_is_a_taxonomy_or_a_taxonomy_error(key: str, value: Any) -> None:
     path = Path("x.json")
     source = json.dumps(minimal(**{key: value}))
-    from taxonomy.model import _Reader
+    from taxonomy.model import _TaxonomyReader
 
-    content, lines = located.parse(source)
+    content, lines = positions.parse(source)
     message = "x.json:1: "
     try:
-        field = _Reader(path, lines).taxonomy(content).fields[0]
+        field = _TaxonomyReader(path, lines).taxonomy(content).fields[0]
     except TaxonomyError as error:
         message = str(error)
     else:

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taxonomy import prompt
+from taxonomy.answers.extractions import parse_extraction
 from taxonomy.answers.quotes import MAX_WORDS
-from taxonomy.answers.validate import parse_extraction, summary_problem
+from taxonomy.answers.summaries import summary_problem
 from taxonomy.model import Taxonomy, load
 
 TAXONOMY = load()

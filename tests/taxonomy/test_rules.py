@@ -13,8 +13,8 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from taxonomy.answers.validate import summary_problem
-from taxonomy.buckets import display, role
+from taxonomy.answers.summaries import summary_problem
+from taxonomy.buckets import display
 from taxonomy.card import CardInput
 from taxonomy.cardtext import split_front_matter
 from taxonomy.keyless.rules import extract, summarize
@@ -229,7 +229,7 @@ def test_agreement_with_the_reference_labels_of_real_cards() -> None:
             value = found["is_benchmark" if field == "role" else field].value
             if isinstance(value, tuple):
                 value = value[0]
-            shown = role(value) if isinstance(value, bool) else display(str(value))
+            shown = ("training data", "benchmark")[value] if isinstance(value, bool) else display(str(value))
             hits += shown.lower() == reference[field].split(", ")[0].lower()
         return hits / len(pairs)
 

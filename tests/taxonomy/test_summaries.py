@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from taxonomy.answers.validate import parse_summary, summary_problem, trim_summary
+from taxonomy.answers.summaries import parse_summary, summary_problem, trim_summary
 
 LINE = "12,000 labelled bird calls recorded in Norway by volunteers, with species and weather, for acoustic monitoring."
 

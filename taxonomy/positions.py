@@ -15,7 +15,7 @@ _MAX_DEPTH = 50
 _DECODER = JSONDecoder()
 
 
-class LocatedError(ValueError):
+class PositionError(ValueError):
     """The text is not JSON; `line` counts from 1."""
 
     def __init__(self, message: str, line: int) -> None:
@@ -29,14 +29,14 @@ def parse(source: str) -> tuple[Any, dict[Path, int]]:
     Returns the value, and the 1-based line of every value and object key by its path of keys and indices.
 
     Raises:
-        LocatedError: the text is not JSON, nests too deep, or names a key twice in one object.
+        PositionError: the text is not JSON, nests too deep, or names a key twice in one object.
     """
     try:
         value = json.loads(source)
     except json.JSONDecodeError as error:
-        raise LocatedError(error.msg, error.lineno) from None
+        raise PositionError(error.msg, error.lineno) from None
     except RecursionError:
-        raise LocatedError("nested too deep", 1) from None
+        raise PositionError("nested too deep", 1) from None
     lines: dict[Path, int] = {}
     _Walker(source, lines).value(0, ())
     return value, lines
@@ -55,7 +55,7 @@ class _Walker:
         at = self._skip(at)
         self.lines.setdefault(path, self._line_at(at))
         if len(path) > _MAX_DEPTH:
-            raise LocatedError("nested too deep", self.lines[path])
+            raise PositionError("nested too deep", self.lines[path])
         opener = self.source[at]
         if opener == '"':
             return self._string(at)[1]
@@ -72,7 +72,7 @@ class _Walker:
                 line = self._line_at(at)
                 key, at = self._string(at)
                 if (*path, key) in self.lines:
-                    raise LocatedError(f'the key "{key}" stands twice in one object', line)
+                    raise PositionError(f'the key "{key}" stands twice in one object', line)
                 self.lines[(*path, key)] = line
                 at = self._skip(at) + 1
             at = self._skip(self.value(at, (*path, key)))

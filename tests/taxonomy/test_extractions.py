@@ -15,11 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from taxonomy.answers.extractions import merge, parse_extraction
 from taxonomy.answers.json_repair import objects
-from taxonomy.answers.normalize import nearest, normalize, squash
-from taxonomy.answers.validate import absent, merge, parse_extraction
-from taxonomy.model import Taxonomy, load, loads
-from taxonomy.values import json_value
+from taxonomy.answers.values import nearest, normalize, squash
+from taxonomy.model import FieldValue, Taxonomy, json_value, load, loads
 
 _spec = importlib.util.spec_from_file_location("answers", Path(__file__).with_name("answers.py"))
 assert _spec
@@ -289,16 +288,11 @@ def test_a_repair_fills_the_gaps_and_changes_nothing_else() -> None:
     assert "asked again" in (merged.values["geo_scope"].problem or "")
 
 
-def test_absent_says_why() -> None:
-    values_ = absent(TAXONOMY, "the model declined")
-    assert {found.problem for found in values_.values()} == {"the model declined"}
-    assert json_value(values_["geo_scope"]) is None
-
-
 def test_json_values() -> None:
     parsed = parse_extraction(GOOD, TAXONOMY, CARD)
     assert json_value(parsed.values["training_stage"]) == '["sft", "eval"]'
     assert json_value(parsed.values["is_benchmark"]) == "false"
+    assert json_value(FieldValue(None, problem="the model declined")) is None
     assert json_value(parsed.values["format_convention"]) == '"vqa"'
 
 

@@ -12,13 +12,9 @@ from typing import Any
 from rapidfuzz import fuzz
 
 from taxonomy.answers import json_repair
-from taxonomy.answers.normalize import normalize, squash
 from taxonomy.answers.quotes import clip, clip_span, locate
-from taxonomy.answers.summaries import parse_summary, summary_problem, trim_summary
-from taxonomy.model import ABSTENTIONS, Field, Taxonomy, Value
-from taxonomy.values import Extraction, FieldValue
-
-__all__ = ["Parsed", "absent", "merge", "parse_extraction", "parse_summary", "summary_problem", "trim_summary"]
+from taxonomy.answers.values import normalize, squash
+from taxonomy.model import ABSTENTIONS, Extraction, Field, FieldValue, Taxonomy, Value
 
 _VALUE_KEYS = ("value", "values", "answer", "slug", "slugs", "label", "result")
 _QUOTE_KEYS = ("quote", "quotes", "evidence", "citation", "span")
@@ -77,11 +73,6 @@ def merge(first: Parsed, repaired: Parsed) -> Parsed:
             note = f"asked again ({problem})"
             values[name] = replace(again, problem=f"{note}; {again.problem}" if again.problem else note)
     return Parsed(MappingProxyType(values), MappingProxyType(problems))
-
-
-def absent(taxonomy: Taxonomy, reason: str) -> Extraction:
-    """No value for any field, for one reason (a refusal, an empty answer)."""
-    return MappingProxyType({field.name: FieldValue(None, problem=reason) for field in taxonomy})
 
 
 def _with_quote(field: Field, value: Value, quote: Any, card: str, problem: str | None) -> FieldValue:
