@@ -132,7 +132,7 @@ async def _try(
     from engine.reports import sample_report
     from engine.run.clients import completer, extraction_model
     from engine.store.views import taxonomy_in_force, usable_taxonomy
-    from taxonomy.fingerprint import RULES
+    from taxonomy.keyless import rules
 
     old = taxonomy_in_force(conn)
     new = usable_taxonomy(settings.taxonomy) if settings.taxonomy else old
@@ -145,7 +145,7 @@ async def _try(
     try:
         cost = sample.price(client, new, [work.card.text for work in works])
         full = sample.price(client, new, sample.all_bodies(conn))
-        reader = f"{client.provider} {client.model}" if client else f"local {RULES}"
+        reader = f"{client.provider} {client.model}" if client else f"local {rules.MODEL}"
         output.say(
             f"{cost.cards:,} cards are read again by {reader}, for about {dollars(cost.usd)}; "
             f"all {full.cards:,} would cost about {dollars(full.usd)}."

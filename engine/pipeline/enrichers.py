@@ -20,8 +20,8 @@ from engine.usage import Usage
 from taxonomy import prompt
 from taxonomy.answers.extractions import merge, parse_extraction
 from taxonomy.answers.summaries import parse_summary, trim_summary
-from taxonomy.fingerprint import RULES, rules_digest
 from taxonomy.keyless import rules
+from taxonomy.keyless.digest import rules_digest
 from taxonomy.model import Extraction, Taxonomy, json_value
 
 EXTRACT_CHARS = 6_000
@@ -256,7 +256,7 @@ class RulesExtractor:
 
     def __init__(self, taxonomy: Taxonomy) -> None:
         self._taxonomy = taxonomy
-        self.spec = Spec("extract", "local", RULES, {"taxonomy": taxonomy.digest, "rules": rules_digest()})
+        self.spec = Spec("extract", "local", rules.MODEL, {"taxonomy": taxonomy.digest, "rules": rules_digest()})
 
     async def enrich(self, work: Work, service: Service) -> Enriched:  # noqa: ARG002
         """Extract the fields of one card; see `Enricher`."""
@@ -268,7 +268,7 @@ class RulesSummarizer:
     """Picks and trims the sentence that says best what the records are, without a model."""
 
     def __init__(self) -> None:
-        self.spec = Spec("summarize", "local", RULES, {"rules": rules_digest()})
+        self.spec = Spec("summarize", "local", rules.MODEL, {"rules": rules_digest()})
 
     async def enrich(self, work: Work, service: Service) -> Enriched:  # noqa: ARG002
         """Summarize one card; see `Enricher`."""

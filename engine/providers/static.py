@@ -29,7 +29,7 @@ from engine.errors import ProviderError
 from engine.providers.base import Embedded
 from taxonomy.card import CardInput
 from taxonomy.cardtext import strip
-from taxonomy.fingerprint import module_digest
+from taxonomy.keyless.digest import text_digest
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -116,7 +116,7 @@ class StaticEmbedder:
         return {
             "table": description(self._folder)["sha256"],
             "characters": MAX_CHARS,
-            "text": module_digest("cardtext.py"),
+            "text": text_digest(embedding_text),
         }
 
     def text(self, card: CardInput) -> str:

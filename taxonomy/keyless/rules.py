@@ -17,6 +17,9 @@ from taxonomy.cardtext import StrippedText, strip_mapped
 from taxonomy.keyless import entities, lexicon, linear, summary
 from taxonomy.model import ABSTENTIONS, Extraction, Field, FieldValue, Taxonomy, Value, load
 
+MODEL = "hfmap-rules"
+"""The name that results of the rules carry where others carry a model's."""
+
 _PROBE_CHARS = 40_000
 #: Brings the mean confidence near the share that agrees, on cards and on summaries with reference labels.
 _TEMPERATURE = 2.3
