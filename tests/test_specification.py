@@ -7,14 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
+from engine.calls.caller import Caller
 from engine.events import Bus
-from engine.hub.cards import HubCards
-from engine.hub.listing import HubListing
+from engine.hub.client import HubClient
 from engine.pipeline.sync import Plan, Sync
 from engine.providers.anthropic import EXTRACTION_MODEL, AnthropicCompleter
 from engine.providers.cohere import CohereEmbedder
+from engine.sources.hub import HubSource
 from engine.store.connection import open_passes, prepare
 from engine.store.results import put_in_force
 from engine.store.runs import Ids, start_run
@@ -36,14 +38,15 @@ async def run(services: Services, db: Path, **changes: Any) -> None:
         env["ANTHROPIC_API_KEY"], base_url=env["ANTHROPIC_BASE_URL"], model=EXTRACTION_MODEL, connections=12
     )
     embedder = CohereEmbedder(env["CO_API_KEY"], base_url=env["CO_API_URL"])
-    cards = HubCards(env["HF_ENDPOINT"], None, connections=8)
+    hub = HubClient(env["HF_ENDPOINT"], None, connections=8)
+    caller = Caller("The Hub", at_once=anyio.CapacityLimiter(1), bus=Bus(), stage="list")
     with open_passes(db) as conn:
         run_id = start_run(conn, "sync", "hub", {})
         plan = Plan(
             db=db,
             run_id=run_id,
-            source=HubListing(env["HF_ENDPOINT"], None, "likes"),
-            fetcher=cards,
+            source=HubSource(hub, "likes", caller),
+            fetcher=hub,
             target=20,
             overshoot=20,
             refresh=False,
@@ -56,7 +59,7 @@ async def run(services: Services, db: Path, **changes: Any) -> None:
         spec_ids = {spec.stage: put_in_force(conn, spec) for spec in sync.specs()}
         ids = Ids.after(conn)
     await sync.run(ids, spec_ids)
-    for closing in (completer, embedder, cards):
+    for closing in (completer, embedder, hub):
         await closing.aclose()
     with open_passes(db) as conn:
         conn.execute("UPDATE run SET outcome = 'done'")

@@ -26,11 +26,20 @@ LONGEST_BACK_OFF = 20.0
 
 
 class Caller:
-    """Make calls to one service, no more than `at_once` allows, however many tasks want to."""
+    """Make calls to one service, no more than `at_once` allows, however many tasks want to.
 
-    def __init__(self, name: str, *, at_once: anyio.CapacityLimiter, bus: Bus, stage: Stage) -> None:
+    Args:
+        name: the service's, as the first word of a sentence.
+        stage: at which calls that wait for the pace are shown.
+        attempts: tries of one call that may fail; see `ATTEMPTS`.
+    """
+
+    def __init__(
+        self, name: str, *, at_once: anyio.CapacityLimiter, bus: Bus, stage: Stage, attempts: int = ATTEMPTS
+    ) -> None:
         self._bus = bus
         self._at_once = at_once
+        self._attempts = attempts
         self._kept: set[int] = set()  # tasks that keep their place
         self._closed_until = float("-inf")
         self._pacer = Pacer(lambda waiting: bus(WaitingChanged(stage, waiting)))
@@ -55,7 +64,7 @@ class Caller:
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception(self._worth_retrying),
-            stop=lambda _: faults >= ATTEMPTS or attempts >= MOST_ATTEMPTS,
+            stop=lambda _: faults >= self._attempts or attempts >= MOST_ATTEMPTS,
             wait=_wait,
             before_sleep=before_sleep,
             sleep=self.breaker.sleep,

@@ -1,1 +1,1 @@
-"""The Hugging Face Hub over HTTP: its listings, its cards, its quotas."""
+"""The Hugging Face Hub over HTTP: pages of its listings, single objects, cards, quotas."""

@@ -168,7 +168,7 @@ class Intake:
             return Fetched("ok", entry.card or b"")
         has_card = known is not None and known.input_hash is not None and not self.refresh
         etag = known.card_etag if known is not None and has_card else None
-        fetched, _ = await self.caller.call("card", lambda: fetcher.fetch(entry, etag), keep=True)
+        fetched, _ = await self.caller.call("card", lambda: fetcher.card(entry.repo_id, etag), keep=True)
         return fetched
 
     async def _store(self, candidate: Candidate, card: Card, etag: str | None) -> bool:

@@ -10,7 +10,6 @@ from engine.calls.caller import Caller
 from engine.calls.context import RunContext
 from engine.errors import CONCERNS_ALL, HfmapError, SourceError
 from engine.events import ItemFailed
-from engine.hub.entries import Entry
 from engine.sources.base import CardFetcher
 from engine.store.datasets import DatasetReader, UnlistedDataset, mark_deleted, rename_dataset, supersede_dataset
 
@@ -77,9 +76,8 @@ class Aftermath:
                 tasks.start_soon(self._ask, row)
 
     async def _ask(self, row: UnlistedDataset) -> None:
-        entry = Entry(row.repo_id)
         try:
-            fetched, _ = await self._caller.call("card", lambda: self._fetcher.fetch(entry, row.card_etag))
+            fetched, _ = await self._caller.call("card", lambda: self._fetcher.card(row.repo_id, row.card_etag))
         except CONCERNS_ALL:
             return
         except HfmapError as error:

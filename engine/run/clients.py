@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import anyio
 
 from engine.config import Secrets, Settings, split_provider
 from engine.errors import UsageError
@@ -136,14 +138,16 @@ async def source(
     """
     endpoint = secrets.endpoints.hub
     if settings.source == "hub":
-        from engine.hub.cards import HubCards
-        from engine.hub.listing import HubListing
+        from engine.calls.caller import Caller
+        from engine.hub.client import HubClient
+        from engine.sources.hub import ATTEMPTS, HubSource
 
-        cards = HubCards(endpoint, secrets.hub, connections=WORKERS, timeout=settings.timeout)
-        try:
-            yield HubListing(endpoint, secrets.hub, settings.rank, timeout=settings.timeout, bus=bus), cards
-        finally:
-            await cards.aclose()
+        client = HubClient(endpoint, secrets.hub, connections=WORKERS + 1, timeout=settings.timeout)
+        # Its own, beside that of the cards: the Hub counts pages and cards in different quotas.
+        one_page = anyio.CapacityLimiter(1)
+        caller = Caller("The Hub", at_once=one_page, bus=bus or Bus(), stage="list", attempts=ATTEMPTS)
+        async with aclosing(client):
+            yield HubSource(client, settings.rank, caller), client
         return
     from engine.sources.files import FileSource
 

@@ -1,12 +1,18 @@
-"""What a source of datasets has to say for itself."""
+"""Say what a source of datasets is: a ranked list, and where the cards come from."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from engine.events import Stage
 from engine.hub.entries import Entry, Fetched
+
+T = TypeVar("T")
+
+CHUNK = 250
+"""Datasets handed over at a time, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +44,21 @@ class Source(Protocol):
 class CardFetcher(Protocol):
     """Asks for single cards."""
 
-    async def fetch(self, entry: Entry, etag: str | None) -> Fetched:
+    async def card(self, repo_id: str, etag: str | None) -> Fetched:
         """Ask for a card, once; with `etag`, only if it has changed.
 
         Raises:
             TransientError: trying again may help.
             SourceError: it will not.
+        """
+
+
+class Calls(Protocol):
+    """Makes a source's calls to its service: paced, and tried again; `engine.calls.caller.Caller` is one."""
+
+    async def call(self, stage: Stage, ask: Callable[[], Awaitable[T]]) -> tuple[T, int]:
+        """Make one call, as often as it takes; return the answer and the number of attempts.
+
+        Raises:
+            HfmapError: it failed for good, or too often.
         """

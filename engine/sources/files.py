@@ -1,4 +1,4 @@
-"""Cards from files: a folder of .md, a .jsonl or .jsonl.gz, or a .parquet."""
+"""Read datasets and cards from files: a folder of .md, a .jsonl or .jsonl.gz, or a .parquet."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ import anyio.to_thread
 from engine.errors import SourceError
 from engine.hub.address import dataset_url
 from engine.hub.entries import Entry
-from engine.sources.base import Unreadable
-from engine.sources.rows import Row, rows_of
+from engine.sources.base import CHUNK, Unreadable
+from engine.sources.rows import FileRow, rows_of
 from engine.store.clock import iso_utc
 from taxonomy.card import METADATA_KEYS
-
-CHUNK = 250
 
 LONGEST_ID = 250
 """Characters. The Hub's own ids have at most 96 in each half."""
@@ -85,7 +83,7 @@ class FileSource:
             else:
                 self.unreadable.append(Unreadable(place, problem))
 
-    def _entry(self, row: Row, repo_id: str) -> Entry:
+    def _entry(self, row: FileRow, repo_id: str) -> Entry:
         card = next((row[k] for k in _CARD_KEYS if row.get(k) is not None), None)
         raw = card.encode("utf-8", "replace") if isinstance(card, str) else card
         return Entry(
@@ -108,7 +106,7 @@ class FileSource:
         )
 
 
-def _first(row: Row, *names: str) -> Any:
+def _first(row: FileRow, *names: str) -> Any:
     return next((row[name] for name in names if row.get(name) is not None), None)
 
 
@@ -116,7 +114,7 @@ def _plain(value: object) -> object:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _repo_id(row: Row) -> str:
+def _repo_id(row: FileRow) -> str:
     for name in _ID_KEYS:
         value = _plain(row.get(name))
         if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():

@@ -1,4 +1,4 @@
-"""Rows of files, as they stand there: a folder of .md, JSON lines, Parquet. One bad row does not stop the others."""
+"""Read rows of files, as they stand there: a folder of .md, JSON lines, Parquet. One bad row does not stop the others."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from taxonomy.card import MAX_CARD_BYTES
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Row = Mapping[str, Any]
-Rows = Iterator[tuple[str, Row] | Unreadable]
+FileRow = Mapping[str, Any]
+Rows = Iterator[tuple[str, FileRow] | Unreadable]
 """Rows with their place in the file ("line 3"), or what stands there instead."""
 
 _BATCH = 250

@@ -6,21 +6,25 @@ import gzip
 import socket
 import threading
 import time
+import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import aclosing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from urllib.parse import urlsplit
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import anyio
 import pytest
 
-from engine.errors import HfmapError, KeyRefusedError, SourceError, TransientError
+from engine.calls import clock
+from engine.calls.caller import Caller
+from engine.errors import KeyRefusedError, SourceError, TransientError
 from engine.events import Bus, CallRetried, Event
-from engine.hub.address import dataset_url
-from engine.hub.cards import HubCards
-from engine.hub.entries import Entry
-from engine.hub.listing import HubListing
-from engine.hub.session import MOST_BYTES
+from engine.hub.address import at_endpoint, dataset_url, listing_url
+from engine.hub.client import HubClient, Page, Quota
+from engine.hub.entries import EXPAND, Entry, entry_of
+from engine.sources.hub import ATTEMPTS, HubSource
 from engine.text import retry_after
 from taxonomy.card import MAX_CARD_BYTES
 from tests.services import DatasetState, FaultKind, Services, generated_cards
@@ -36,27 +40,31 @@ def services() -> Iterator[Services]:
 
 
 @pytest.fixture
-async def cards(services: Services) -> AsyncIterator[HubCards]:
-    made = HubCards(services.env["HF_ENDPOINT"], TOKEN, connections=2, timeout=0.5)
+async def client(services: Services) -> AsyncIterator[HubClient]:
+    made = HubClient(services.env["HF_ENDPOINT"], TOKEN, connections=2, timeout=0.5)
     yield made
     await made.aclose()
 
 
-def first(services: Services) -> Entry:
-    return Entry(next(iter(services.hub.datasets)))
+def first(services: Services) -> str:
+    return next(iter(services.hub.datasets))
 
 
 async def listed(
-    services: Services, limit: int = 100, *, token: str = TOKEN, at: str | None = None, bus: Bus | None = None
-) -> list[Entry]:
-    listing = HubListing(at or services.env["HF_ENDPOINT"], token, "likes", timeout=0.5, bus=bus)
-    try:
-        return [entry async for chunk in listing.chunks(limit) for entry in chunk]
-    except* HfmapError as errors:
-        found: BaseException = errors
-        while isinstance(found, BaseExceptionGroup):
-            found = found.exceptions[0]
-    raise found
+    services: Services, limit: int = 100, *, token: str = TOKEN, at: str | None = None, bus: Bus | None = None,
+    seconds: float = 0.5,
+) -> list[Entry]:  # fmt: skip
+    """List as a sync does, on a clock that lets back-off pass at once."""
+    one_page = anyio.CapacityLimiter(1)
+    caller = Caller("The Hub", at_once=one_page, bus=bus or Bus(), stage="list", attempts=ATTEMPTS)
+    with clock.turned(1_000):
+        async with aclosing(
+            HubClient(at or services.env["HF_ENDPOINT"], token, connections=1, timeout=seconds)
+        ) as client:
+            source = HubSource(client, "likes", caller)
+            entries = [entry async for chunk in source.chunks(limit) for entry in chunk]
+            assert source.unreadable == []
+            return entries
 
 
 @contextmanager
@@ -93,18 +101,18 @@ def spoilt(services: Services, answer: Iterable[bytes]) -> Iterator[str]:
             thread.join()
 
 
-async def test_a_card_and_its_etag(cards: HubCards, services: Services) -> None:
-    entry = first(services)
-    state = services.hub.datasets[entry.repo_id]
-    fetched = await cards.fetch(entry, None)
+async def test_a_card_and_its_etag(client: HubClient, services: Services) -> None:
+    repo_id = first(services)
+    state = services.hub.datasets[repo_id]
+    fetched = await client.card(repo_id, None)
     assert (fetched.status, fetched.raw, fetched.etag) == ("ok", state.card, state.etag)
-    again = await cards.fetch(entry, fetched.etag)
+    again = await client.card(repo_id, fetched.etag)
     assert (again.status, again.raw) == ("unchanged", None)
 
 
-async def test_the_token_stays_with_the_hub(cards: HubCards, services: Services) -> None:
+async def test_the_token_stays_with_the_hub(client: HubClient, services: Services) -> None:
     await listed(services)
-    await cards.fetch(first(services), None)
+    await client.card(first(services), None)
     hub, cdn = (url.removeprefix("http://") for url in (services.hub.server.url, services.hub.cdn.url))
     asked = {(record.kind, record.host, record.authorization) for record in services.requests}
     assert asked == {
@@ -116,15 +124,15 @@ async def test_the_token_stays_with_the_hub(cards: HubCards, services: Services)
     "fault",
     ["429", "500", "503", "529", "html", "html_502", "garbage", "reset", "reset_early", "cut", "hang", "hang_silent", "endless"],
 )  # fmt: skip
-async def test_a_fault_is_worth_another_try(cards: HubCards, services: Services, fault: FaultKind) -> None:
+async def test_a_fault_is_worth_another_try(client: HubClient, services: Services, fault: FaultKind) -> None:
     services.hub.faults.next(fault, of="card")
     started = time.monotonic()
     with pytest.raises(TransientError) as caught:
-        await cards.fetch(first(services), None)
+        await client.card(first(services), None)
     assert time.monotonic() - started < 2
     assert caught.value.limited == (fault == "429")
     assert TOKEN not in str(caught.value)
-    assert (await cards.fetch(first(services), None)).status == "ok"
+    assert (await client.card(first(services), None)).status == "ok"
 
 
 @pytest.mark.parametrize("status", [408, 304])
@@ -132,21 +140,20 @@ async def test_an_answer_that_is_none_is_worth_another_try(services: Services, s
     """The Hub was not asked whether the card has changed: nothing is known to be unchanged."""
     head = f"HTTP/1.1 {status} No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     with spoilt(services, [head.encode()]) as at:
-        cards = HubCards(at, None, connections=1, timeout=2)
-        with pytest.raises(TransientError, match=str(status)):
-            await cards.fetch(first(services), None)
-        await cards.aclose()
+        async with aclosing(HubClient(at, None, connections=1, timeout=2)) as client:
+            with pytest.raises(TransientError, match=str(status)):
+                await client.card(first(services), None)
 
 
-async def test_a_slow_card_is_a_card(cards: HubCards, services: Services) -> None:
+async def test_a_slow_card_is_a_card(client: HubClient, services: Services) -> None:
     services.hub.add(DatasetState("one/slow", card=b"Slow words. " * 40))
     services.hub.faults.next("drip", of="card")
-    assert (await cards.fetch(Entry("one/slow"), None)).raw == b"Slow words. " * 40
+    assert (await client.card("one/slow", None)).raw == b"Slow words. " * 40
 
 
-async def test_a_card_that_is_far_too_long_is_cut(cards: HubCards, services: Services) -> None:
+async def test_a_card_that_is_far_too_long_is_cut(client: HubClient, services: Services) -> None:
     services.hub.add(DatasetState("one/huge", card=b"x" * (3 * MAX_CARD_BYTES)))
-    raw = (await cards.fetch(Entry("one/huge"), None)).raw
+    raw = (await client.card("one/huge", None)).raw
     assert raw is not None
     assert MAX_CARD_BYTES < len(raw) < 1.2 * MAX_CARD_BYTES
 
@@ -171,34 +178,36 @@ def test_a_date_to_wait_for(zone: str) -> None:
     assert 98 <= (retry_after({"Retry-After": later}) or 0) <= 100
 
 
-async def test_the_hub_s_own_header_names_the_wait(cards: HubCards, services: Services) -> None:
+async def test_the_hub_s_own_header_names_the_wait(client: HubClient, services: Services) -> None:
     services.hub.ratelimit_reset = 42
     services.hub.faults.next("429", of="redirect")
     with pytest.raises(TransientError) as caught:
-        await cards.fetch(first(services), None)
+        await client.card(first(services), None)
     assert caught.value.retry_after == 42
 
 
-async def test_a_retry_after_of_nothing_does_not_hide_the_hub_s_own_header(cards: HubCards, services: Services) -> None:
+async def test_a_retry_after_of_nothing_does_not_hide_the_hub_s_own_header(
+    client: HubClient, services: Services
+) -> None:
     services.hub.ratelimit_reset = 42
     services.hub.faults.next("429", of="redirect", retry_after=0)
     with pytest.raises(TransientError) as caught:
-        await cards.fetch(first(services), None)
+        await client.card(first(services), None)
     assert caught.value.retry_after == 42
 
 
-async def test_a_refusal_by_another_host_is_not_the_hub_s(cards: HubCards, services: Services) -> None:
+async def test_a_refusal_by_another_host_is_not_the_hub_s(client: HubClient, services: Services) -> None:
     """A store refuses an address that has run out: the card is neither gated nor gone."""
     services.hub.faults.next("403", of="card")
     with pytest.raises(TransientError, match="where the Hub keeps the card"):
-        await cards.fetch(first(services), None)
-    assert (await cards.fetch(first(services), None)).status == "ok"
+        await client.card(first(services), None)
+    assert (await client.card(first(services), None)).status == "ok"
 
 
-async def test_a_token_that_is_refused_says_nothing_of_the_card(cards: HubCards, services: Services) -> None:
+async def test_a_token_that_is_refused_says_nothing_of_the_card(client: HubClient, services: Services) -> None:
     services.hub.key = "hf_another"
     with pytest.raises(KeyRefusedError, match="HF_TOKEN"):
-        await cards.fetch(first(services), None)
+        await client.card(first(services), None)
 
 
 @pytest.mark.parametrize("fault", ["503", "html", "garbage", "reset", "hang", "endless", "529"])
@@ -212,28 +221,207 @@ async def test_a_page_of_the_listing_is_tried_again(services: Services, fault: F
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
+BOMB = b"[" * 3_000_000
+
+
 @pytest.mark.parametrize(
-    ("answer", "reason"),
+    ("answer", "reason", "seconds"),
     [
-        ([OK, *(b"X-%d: y\r\n" % number for number in range(14))], "did not arrive within 0.5 s"),
-        ([OK + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(b"[" * 2 * MOST_BYTES, 1)], "does not end"),
-        ([OK + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot zipped"], "decompressing"),
-        ([b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"], "HTTP 408"),
+        ([OK, *(b"X-%d: y\r\n" % number for number in range(100))], "did not arrive within 0.5 s", 0.5),
+        ([OK + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(BOMB, 1)], "does not end", 60),
+        ([OK + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\nnot zipped"], "decompressing", 60),
+        ([OK + b"Content-Encoding: gzip\r\n\r\n", gzip.compress(b"[]")[:-9]], "breaks off", 60),
+        ([OK + b"Content-Encoding: br\r\n\r\n", b"[]"], "encoded as br", 60),
+        ([OK + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}"], "not a page of a listing", 60),
+        ([OK + b"Connection: close\r\nContent-Length: 2\r\n\r\n[}"], "not a page of a listing", 60),
+        ([b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"], "HTTP 408", 60),
     ],
-    ids=["headers that drip", "a gzip bomb", "no gzip", "408"],
+    ids=["headers that drip", "a gzip bomb", "no gzip", "half of it", "brotli", "no list", "no JSON", "408"],
 )
 async def test_a_page_that_is_none_is_asked_for_again(
-    services: Services, monkeypatch: pytest.MonkeyPatch, answer: list[bytes], reason: str
+    services: Services, monkeypatch: pytest.MonkeyPatch, answer: list[bytes], reason: str, seconds: float
 ) -> None:
-    monkeypatch.setattr("time.sleep", lambda _seconds: None)  # the library's back-off
+    monkeypatch.setattr("engine.hub.client.MOST_BYTES", 1_000_000)
     events: list[Event] = []
     with spoilt(services, answer) as at:
-        found = await listed(services, at=at, bus=Bus(events.append))
+        found = await listed(services, at=at, bus=Bus(events.append), seconds=seconds)
     assert [entry.repo_id for entry in found] == list(services.hub.datasets)
     [retried] = events
     assert isinstance(retried, CallRetried)
     assert (retried.stage, retried.limited) == ("list", False)
     assert reason in retried.reason
+
+
+async def test_a_bomb_is_decompressed_no_further_than_a_page_may_be_long(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.hub.client.MOST_BYTES", 1_000_000)
+    monkeypatch.setattr("engine.hub.client.PART_BYTES", 10_000)
+    made = 0
+
+    class Counting:
+        def __init__(self, bits: int) -> None:
+            self._unzip = real(bits)
+
+        def decompress(self, data: bytes, most: int) -> bytes:
+            nonlocal made
+            part: bytes = self._unzip.decompress(data, most)
+            made += len(part)
+            return part
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._unzip, name)
+
+    real = zlib.decompressobj
+    monkeypatch.setattr("engine.hub.client.zlib.decompressobj", Counting)
+    body = gzip.compress(BOMB, 1)
+    with spoilt(services, [OK + b"Content-Encoding: gzip\r\n\r\n", body]) as at:
+        async with aclosing(HubClient(at, None, connections=1, timeout=60)) as client:
+            with pytest.raises(TransientError, match="does not end"):
+                await client.page(listing_url(at, "datasets", sort="likes", limit=10, expand=()))
+    assert 1_000_000 < made <= 1_010_000
+
+
+async def test_a_page_that_does_not_come_in_six_tries_ends_in_a_sentence(services: Services) -> None:
+    events: list[Event] = []
+    services.hub.faults.set(down="503")
+    with pytest.raises(SourceError, match=r"answered the listing with HTTP 503\.") as caught:
+        await listed(services, bus=Bus(events.append))
+    assert services.count("list") == ATTEMPTS
+    assert len(events) == ATTEMPTS - 1
+    assert "later" in (caught.value.hint or "")
+    services.hub.faults.set(down="garbage")
+    with pytest.raises(SourceError, match="cannot be read: the answer is not a page") as caught:
+        await listed(services)
+    assert "--source sample" in (caught.value.hint or "")
+
+
+async def test_a_page_is_a_value_with_its_cursor_and_quota(services: Services, client: HubClient) -> None:
+    services.hub.page_size = 2
+    services.hub.set_quota(api=500, window=300)
+    address = listing_url(client.endpoint, "datasets", sort="likes", limit=5, expand=("likes",))
+    pages: list[Page] = [await client.page(address)]
+    while (onward := pages[-1].next) is not None:
+        pages.append(await client.page(onward))
+    assert [len(page.rows) for page in pages] == [2, 2, 1]
+    assert [row["id"] for page in pages for row in page.rows] == list(services.hub.datasets)
+    assert [page.quota.remaining for page in pages if page.quota] == [499, 498, 497]
+    assert all(page.quota and 290 <= page.quota.renewed_in <= 300 for page in pages)
+
+
+async def test_one_object_as_the_api_describes_it(services: Services, client: HubClient) -> None:
+    found = await client.object("datasets", first(services))
+    assert found is not None
+    assert found["id"] == first(services)
+    assert await client.object("datasets", "no/where") is None
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5_000])
+def test_a_quota_of_too_many_digits_is_none_or_long(number: str) -> None:
+    quota = Quota.of({"RateLimit": f'"api";r=0;t={number}'})
+    assert quota is None or quota.renewed_in >= 3600
+
+
+async def test_the_listing_does_not_follow_a_link_to_another_host(services: Services) -> None:
+    """Its token would go there. The second server stands for that host: nobody may ask it."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        elsewhere = f"http://127.0.0.1:{other.getsockname()[1]}/api/datasets?cursor=x"
+        body = b'[{"id": "a/b"}]'
+        head = OK + b'Content-Length: %d\r\nLink: <%s>; rel="next"\r\n\r\n' % (len(body), elsewhere.encode())
+        other.settimeout(0.3)
+        with spoilt(services, [head + body]) as at, pytest.raises(SourceError, match="another host") as caught:
+            await listed(services, at=at)
+        assert TOKEN not in f"{caught.value}{caught.value.hint}"
+        with pytest.raises(TimeoutError):
+            other.accept()
+
+
+async def test_a_page_that_is_redirected_to_another_host_is_asked_for_without_the_token(services: Services) -> None:
+    home = services.env["HF_ENDPOINT"]
+    services.hub.key = None  # it lists for strangers, too
+    head = f"HTTP/1.1 307 Temporary\r\nLocation: {home}/api/datasets?limit=5\r\nContent-Length: 0\r\n\r\n"
+    with spoilt(services, [head.encode()]) as at:
+        async with aclosing(HubClient(at, TOKEN, connections=1, timeout=5)) as client:
+            page = await client.page(listing_url(at, "datasets", sort="likes", limit=5, expand=()))
+    assert len(page.rows) == 5
+    assert [record.authorization for record in services.requests] == [None]
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "address", "asked"),
+    [
+        ("https://hub.test", "https://hub.test/api/x?cursor=a%3D", "https://hub.test/api/x?cursor=a%3D"),
+        ("https://hub.test", "/api/x?cursor=1", "https://hub.test/api/x?cursor=1"),
+        ("https://hub.test", "http://hub.test/api/x", "https://hub.test/api/x"),
+        ("https://me:pw@hub.test/mirror", "https://hub.test/api/x", "https://me:pw@hub.test/api/x"),
+        ("https://hub.test", "https://HUB.test/api/x", "https://hub.test/api/x"),
+        ("https://hub.test", "https://hub.test.evil/api/x", None),
+        ("https://hub.test", "https://hub.test:444/api/x", None),
+        ("https://hub.test", "https://hub.test@evil/api/x", None),
+        ("https://hub.test", "//evil/api/x", None),
+        ("https://hub.test", "https://[bad/api/x", None),
+    ],
+)
+def test_an_address_that_an_answer_names_is_asked_for_at_the_endpoint_or_not_at_all(
+    endpoint: str, address: str, asked: str | None
+) -> None:
+    assert at_endpoint(endpoint, address) == asked
+
+
+async def test_what_is_asked_of_a_listing(services: Services) -> None:
+    """As the API has it, and as huggingface_hub asks: each property by itself, and the limit of all pages together."""
+    services.hub.page_size = 2
+    await listed(services, limit=3)
+    asked = [parse_qs(urlsplit(record.key).query) for record in services.requests]
+    assert asked[0] == {"sort": ["likes"], "limit": ["3"], "expand": list(EXPAND)}
+    assert [sorted(query) for query in asked] == [["expand", "limit", "sort"], ["cursor", "expand", "limit", "sort"]]
+
+
+async def test_nothing_is_listed_offline(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(SourceError, match="HF_HUB_OFFLINE"):
+        await listed(services)
+    assert services.count("list") == 0
+
+
+ROW = {"id": "a/b", "createdAt": "2024-01-02T03:04:05.000Z", "cardData": {"license": "mit"}, "likes": 3}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"createdAt": "yesterday"}, {"createdAt": 7}, {"createdAt": ["x"]}, {"lastModified": "2024-13-01T00:00:00Z"},
+        {"lastModified": {}}, {"cardData": {"self": 1}}, {"cardData": {"ignore_metadata_errors": 1}}, {"cardData": [1]},
+        {"cardData": "text"}, {"likes": "many"}, {"likes": 10**30}, {"tags": 5}, {"tags": [1, None]}, {"sha": 5},
+        {"trendingScore": 10**400}, {"author": []}, {"siblings": 3}, {"self": 1}, {"unheard": "of"}, {"gated": 1},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_odd_about_a_row_is_left_out_and_the_rest_kept(odd: dict[str, Any]) -> None:
+    entry = entry_of({**ROW, **odd}, "https://hub.test")
+    assert entry.repo_id == "a/b"
+    assert entry.likes == (None if "likes" in odd else 3)
+    assert entry.created_at == (None if "createdAt" in odd else "2024-01-02T03:04:05Z")
+    assert entry.card_data == ({} if "cardData" in odd else {"license": "mit"})
+
+
+@pytest.mark.parametrize("row", [None, [], "a/b", {}, {"id": None}, {"id": 5}, {"id": " "}], ids=str)
+def test_a_row_that_names_no_dataset(row: object) -> None:
+    with pytest.raises(ValueError, match=r"id|object"):
+        entry_of(row, "https://hub.test")
+
+
+async def test_a_row_that_cannot_be_read_does_not_stop_the_page(services: Services) -> None:
+    body = b'[{"id": "a/b"}, null, {"likes": 1}, {"id": "c/d"}]'
+    caller = Caller("The Hub", at_once=anyio.CapacityLimiter(1), bus=Bus(), stage="list")
+    with spoilt(services, [OK + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)]) as at:
+        async with aclosing(HubClient(at, None, connections=1, timeout=5)) as client:
+            source = HubSource(client, "likes", caller)
+            found = [entry.repo_id async for chunk in source.chunks(10) for entry in chunk]
+    assert found == ["a/b", "c/d"]
+    assert [(row.place, row.reason) for row in source.unreadable] == [
+        ("row 2 of the listing", "it is not a JSON object"), ("row 3 of the listing", "it has no id"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("header", ["Retry-After", "RateLimit"])
