@@ -1,4 +1,4 @@
-"""Money that may still be spent.
+"""Spend no more than a budget allows.
 
 Before a call the most it can cost is reserved; afterwards the reservation is replaced by what it did cost. So the sum
 of what is spent and what is in flight never passes the limit. A call that finds no room waits for others to settle:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import fields
 from typing import Any
 
 from engine.calls.context import RunContext
@@ -24,6 +25,9 @@ from engine.store.datasets import (
 from engine.store.writer import to_json
 from taxonomy import buckets
 from taxonomy.card import metadata, pretty_name
+
+_TOLD_BY_ENTRY = tuple(column.name for column in fields(DatasetRow) if hasattr(Entry, column.name))
+"""Columns that are called as what the listing says: a new one needs no line here."""
 
 
 class Listing:
@@ -115,27 +119,9 @@ class Listing:
                 self._context.counts["renamed"] += 1
 
     def _row(self, entry: Entry, dataset_id: int, rank: int) -> DatasetRow:
-        return DatasetRow(
-            dataset_id=dataset_id,
-            repo_id=entry.repo_id,
-            author=entry.author,
-            name=entry.name,
-            url=entry.url,
-            rank=rank,
-            likes=entry.likes,
-            downloads=entry.downloads,
-            downloads_all_time=entry.downloads_all_time,
-            trending_score=entry.trending_score,
-            created_at=entry.created_at,
-            last_modified=entry.last_modified,
-            sha=entry.sha,
-            gated=entry.gated,
-            private=entry.private,
-            disabled=entry.disabled,
-            tags=to_json(list(entry.tags)),
-            first_seen_run=self._context.run_id,
-            last_seen_run=self._context.run_id,
-        )
+        told = {name: getattr(entry, name) for name in _TOLD_BY_ENTRY} | {"tags": to_json(list(entry.tags))}
+        run_id = self._context.run_id
+        return DatasetRow(dataset_id=dataset_id, rank=rank, first_seen_run=run_id, last_seen_run=run_id, **told)
 
 
 def describe(entry: Entry, declared: Mapping[str, Any]) -> DatasetDescription:

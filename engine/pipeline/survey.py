@@ -1,8 +1,9 @@
-"""Who will be on the map after a sync, as far as listing and database tell without reading a card from the Hub."""
+"""Survey who will be on the map after a sync, as far as listing and database tell without a card from the Hub."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from engine.hub.entries import Entry
@@ -79,18 +80,18 @@ async def survey(source: Source, reader: DatasetReader | None, *, target: int, l
         SourceError: the list cannot be read.
     """
     found, listed = Survey(), set[str]()
-    async for chunk in source.chunks(limit):
-        if found.members >= target:
-            # A listing is read to its end all the same: that is its one orderly way to stop.
-            continue
-        fresh = {entry.repo_id: entry for entry in chunk if entry.repo_id not in listed}
-        listed |= fresh.keys()
-        known = await reader.known(list(fresh)) if reader else {}
-        if reader:
-            known |= await _renamed(reader, [e for e in fresh.values() if e.repo_id not in known], listed)
-        for entry in fresh.values():
-            if found.members < target:
-                found.look_at(entry, known.get(entry.repo_id), refresh=refresh)
+    async with aclosing(source.chunks(limit)) as chunks:
+        async for chunk in chunks:
+            fresh = {entry.repo_id: entry for entry in chunk if entry.repo_id not in listed}
+            listed |= fresh.keys()
+            known = await reader.known(list(fresh)) if reader else {}
+            if reader:
+                known |= await _renamed(reader, [e for e in fresh.values() if e.repo_id not in known], listed)
+            for entry in fresh.values():
+                if found.members < target:
+                    found.look_at(entry, known.get(entry.repo_id), refresh=refresh)
+            if found.members >= target:
+                break
     return found
 
 
