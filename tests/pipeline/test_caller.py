@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import anyio
 import pytest
 
+from engine.calls import clock
 from engine.calls.breaker import ATTEMPTS, BREAKER_FAILURES, LONGEST_RETRY_AFTER, PAUSES
 from engine.calls.caller import MOST_ATTEMPTS, Caller
-from engine.calls.pacing import Pacer
 from engine.errors import (
     BadAnswerError,
     HfmapError,
@@ -75,9 +77,10 @@ async def test_one_call_that_fails_for_good_is_not_a_service_that_is_down() -> N
 
 
 @pytest.fixture
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_pauses() -> Iterator[None]:
     """A test need not wait before each call to a service that seems to be down."""
-    monkeypatch.setattr("engine.calls.breaker.PAUSES", (0.0,) * len(PAUSES))
+    with clock.turned(1_000):
+        yield
 
 
 @pytest.mark.usefixtures("no_pauses")
@@ -239,13 +242,8 @@ async def test_rate_limits_open_the_breaker_only_where_nothing_gets_through_for_
         breaker.check()
 
 
-def at_any_pace(_pacer: Pacer, _started: float) -> None:
-    """In place of `Pacer.refused`: nothing is slowed down."""
-
-
-async def test_refusals_as_too_many_are_not_held_against_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Pacer, "refused", at_any_pace)
-    monkeypatch.setattr("engine.calls.caller._spread_seconds", lambda: 0.0)
+@pytest.mark.usefixtures("no_pauses")
+async def test_refusals_as_too_many_are_not_held_against_a_call() -> None:
     caller = caller_for()
     refused = [soon(limited=True)] * (MOST_ATTEMPTS - ATTEMPTS)
     assert await caller.call("extract", Script(*refused, *([soon()] * (ATTEMPTS - 1)))) == ("yes", MOST_ATTEMPTS)
