@@ -189,6 +189,7 @@ class HashingEncoder:
 
 def ours(path: Path, clock: Clock) -> dict[str, Any]:
     """The passes of hfmap."""
+    from engine.store.layouts import read_newest_layout
     from render.layout import layout, projection, quality
     from render.topics import clusters, model_naming, topics
 
@@ -209,7 +210,7 @@ def ours(path: Path, clock: Clock) -> dict[str, Any]:
         from render.page import page
 
         page.ensure(conn, run_id=1, out=path.parent / "site", emit=lambda _: None)
-    stored = layout.newest(conn)
+    stored = read_newest_layout(conn)
     conn.close()
     return {
         "calls": namer.calls,
@@ -226,12 +227,14 @@ def plain(path: Path, clock: Clock) -> dict[str, Any]:
     import warnings
 
     warnings.simplefilter("ignore")
-    from render.layout import points
-    from render.topics import documents
+    from engine.store.layouts import read_points
+    from engine.store.topics import TopicSource
+    from render.layout.points import read_vectors
+    from render.topics.documents import document
 
     conn = sqlite3.connect(path)
-    found = points.read_points(conn)
-    vectors = points.read_vectors(conn, found)
+    found = read_points(conn)
+    vectors = read_vectors(conn, found)
     with clock.step("umap"):
         import umap
 
@@ -242,7 +245,7 @@ def plain(path: Path, clock: Clock) -> dict[str, Any]:
         "SELECT dataset_id, repo_id, name, coalesce(pretty_name, ''), language, modality, size_category, metadata,"
         " (SELECT text FROM card c WHERE c.dataset_id = d.dataset_id) FROM dataset d ORDER BY repo_id"
     )
-    texts = [documents.document(row).text for row in rows]
+    texts = [document(TopicSource(*row)).text for row in rows]
     namer = InstantNamer()
     with clock.step("topics"):
         model = _plain_topics(texts, vectors, plane, namer)

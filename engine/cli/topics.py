@@ -14,6 +14,7 @@ from engine.cli._options import correcting, db_option, json_option, reading
 from engine.cli._output import Output
 from engine.cli._text import plain
 from engine.errors import UsageError
+from engine.store.topics import rename_topic
 
 PHRASES = 8
 """Key phrases shown of each topic; --json has all."""
@@ -118,8 +119,6 @@ def _rename(output: Output, db: str | None, wanted: str, name: str) -> None:
     name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     if len(name) > LONGEST_NAME:
         raise UsageError(f"A topic's name has at most {LONGEST_NAME} characters; this one has {len(name)}.")
-    from render.topics import tree
-
     with correcting(db) as conn:
-        tree.rename(conn, int(wanted), name)
+        rename_topic(conn, int(wanted), name)
     output.say(f"Topic {wanted} is now called {name!r}. The page shows it after: hfmap map")

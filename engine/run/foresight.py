@@ -16,15 +16,6 @@ from engine.run.runs import run_async
 from engine.store.connection import open_readonly
 from engine.store.views import usable_taxonomy
 
-# What has changed since topics were clustered, and how many have names from key phrases that no model was asked to
-# better.
-_TREE = """SELECT changed, iif(parameters ->> '$.asked', 0, (SELECT count(*) FROM topic t
-    WHERE t.tree_id = topic_tree.tree_id AND t.named_by = 'key-phrases'))
-FROM topic_tree ORDER BY tree_id DESC LIMIT 1"""
-
-FEWEST_POINTS = 40
-"""Below this many datasets there is one topic, and it is not named by a model."""
-
 
 def foresee(settings: Settings, secrets: Secrets | None = None) -> Estimate:
     """Estimate what a sync with these settings would do and cost. Lists the source; asks no paid service; writes nothing.
@@ -73,23 +64,15 @@ async def _foresee(settings: Settings, secrets: Secrets) -> Estimate:
 def naming_calls(settings: Settings) -> Callable[[int, int], int]:
     """Return what counts the calls that will name topics, from the points on the map and how many of them change.
 
-    If nothing changes the topics pass itself knows. If little changes, topics are carried over; else the map may be
-    clustered anew, and then at most all topics are named.
+    The topics pass itself knows, which is imported when it is asked.
     """
     return partial(_naming_calls, settings.db, settings.max_topics, settings.relayout is True)
 
 
 def _naming_calls(db: Path, most: int, anew: bool, points: int, changed: int) -> int:
-    from render.topics.continuity import CARRY_SHARE
-    from render.topics.topics import expected, planned_calls
+    from render.topics.topics import plan
 
-    if points < FEWEST_POINTS:
-        return 0
-    if db.exists() and not anew:
-        with closing(open_readonly(db)) as conn:
-            if changed == 0:
-                return planned_calls(conn, max_topics=most)
-            row = conn.execute(_TREE).fetchone()
-        if row is not None and row[0] + changed <= CARRY_SHARE * points:
-            return min(most, int(row[1]))
-    return expected(points, most)
+    if anew or not db.exists():
+        return plan(None, points=points, changed=changed, max_topics=most).calls
+    with closing(open_readonly(db)) as conn:
+        return plan(conn, points=points, changed=changed, max_topics=most).calls

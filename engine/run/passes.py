@@ -16,7 +16,7 @@ from engine.events import Bus, Event, PassStarted, StageGrew
 from engine.pipeline.naming import Naming
 from engine.run.clients import completer, naming_model
 from engine.store.connection import open_passes, open_readonly
-from engine.store.layouts import refit_at
+from engine.store.layouts import read_newest_layout, refit_at
 from engine.store.views import ensure_views, taxonomy_in_force
 
 FEW = 100
@@ -72,8 +72,8 @@ def _newest_layout(db: Path) -> tuple[int, int]:
     if not db.exists():
         return 0, 1
     with suppress(HfmapError, sqlite3.Error), closing(open_readonly(db)) as conn:
-        row = conn.execute("SELECT points, changed FROM layout ORDER BY layout_id DESC LIMIT 1").fetchone()
-        return (0, 1) if row is None else (row[0], max(1, refit_at(row[0]) - row[1]))
+        layout = read_newest_layout(conn)
+        return (0, 1) if layout is None else (layout.points, max(1, refit_at(layout.points) - layout.changed))
     return 0, FEW
 
 

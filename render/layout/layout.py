@@ -8,30 +8,35 @@ and the result is brought back onto them.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import PassError
 from engine.events import PassFinished, PassStarted, Subscriber
-from engine.store.layouts import refit_at
+from engine.store.layouts import (
+    Layout,
+    MadeBy,
+    Points,
+    Position,
+    insert_layout,
+    read_newest_layout,
+    read_points,
+    read_positions,
+    read_subjects,
+    refit_at,
+)
 from engine.vectors import FloatMatrix
 from render.layout import placement, projection, quality
 from render.layout.neighbors import IntMatrix, knn
-from render.layout.points import Points, digest, now, read_points, read_vectors, transaction
-
-MadeBy = Literal["fit", "refit", "placed"]
+from render.layout.points import digest, read_vectors
 
 # Kept in the table `neighbor` for every dataset, itself not counted: UMAP's 15, and one to spare.
 KEPT_NEIGHBORS = 15
-
-# Layouts whose coordinates are kept; of older ones the row with their quality stays.
-KEPT_VERSIONS = 5
 
 _VERSION = 1
 
@@ -48,54 +53,23 @@ class LayoutResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """A stored layout without its coordinates."""
+class _Fit:
+    """Coordinates in the order of the points, which of them were placed by neighbours, and the changes since a fit."""
 
-    layout_id: int
-    input_hash: str
-    parameters: dict[str, Any]
-    points: int
     made_by: MadeBy
+    plane: NDArray[np.float64]
+    placed: NDArray[np.bool_]
     changed: int
-    quality: dict[str, float]
-    created_at: str
-
-    @property
-    def stale(self) -> float:
-        """Share of datasets that came, changed or went since the last full fit, 0 to 1."""
-        return min(1.0, self.changed / self.points) if self.points else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Old:
-    """Coordinates before: by dataset, with the text they were made from."""
-
-    places: dict[int, tuple[float, float]]
-    hashes: dict[int, str]
-    placed: set[int]
-
-
-def newest(conn: sqlite3.Connection) -> Layout | None:
-    """The layout in force, or None where there is none yet."""
-    row = conn.execute(
-        "SELECT layout_id, input_hash, parameters, points, made_by, changed, quality, created_at"
-        " FROM layout ORDER BY layout_id DESC LIMIT 1"
-    ).fetchone()
-    if row is None:
-        return None
-    return Layout(row[0], row[1], json.loads(row[2]), row[3], row[4], row[5], json.loads(row[6]), row[7])
 
 
 def pending(conn: sqlite3.Connection) -> int:
     """How many datasets came, changed or went since the newest layout was made: what `ensure` has to do."""
     points = read_points(conn)
-    before = newest(conn)
-    if before is None:
+    before = read_newest_layout(conn)
+    if before is None or before.parameters != parameters_of(points):
         return len(points)
-    old = _read_positions(conn, before.layout_id).hashes
+    old = {p.dataset_id: p.input_hash for p in read_positions(conn, before.layout_id)}
     new = dict(zip(points.ids, points.input_hashes, strict=True))
-    if before.parameters != parameters_of(points):
-        return len(points)
     return sum(old.get(i) != text for i, text in new.items()) + len(old.keys() - new.keys())
 
 
@@ -137,26 +111,39 @@ def ensure(conn: sqlite3.Connection, *, run_id: int, emit: Subscriber, relayout:
             hint="Run `hfmap sync` first.",
         )
     input_hash = input_hash_of(points)
-    before = newest(conn)
+    before = read_newest_layout(conn)
     if before is not None and before.input_hash == input_hash and not relayout:
         emit(PassFinished("layout", time.monotonic() - started, skipped=True, detail=f"{len(points)} points"))
         return LayoutResult(before.layout_id, True, len(points), before.made_by, before.stale)
     vectors = read_vectors(conn, points)
     near = knn(vectors, KEPT_NEIGHBORS + 1)
-    made_by, plane, placed, changed = _lay_out(conn, points, vectors, near, before, relayout)
-    measures = quality.measure(vectors, near[0], plane, quality.subjects(conn, points.ids))
-    layout_id = _store(
+    fit = _lay_out(conn, points, vectors, near, before, relayout)
+    layout_id = insert_layout(
         conn,
         run_id,
-        points,
-        near,
-        plane,
-        placed,
-        head=(input_hash, made_by, None if before is None else before.layout_id, changed, measures),
+        input_hash=input_hash,
+        parameters=parameters_of(points),
+        made_by=fit.made_by,
+        parent_id=None if before is None else before.layout_id,
+        changed=fit.changed,
+        quality=quality.measure(vectors, near[0], fit.plane, read_subjects(conn, points.ids)),
+        positions=[
+            Position(i, x, y, text, placed)
+            for i, (x, y), text, placed in zip(
+                points.ids, fit.plane.tolist(), points.input_hashes, fit.placed.tolist(), strict=True
+            )
+        ],
+        neighbors=(
+            (points.ids[row], place, points.ids[column], distance)
+            for row in np.argsort(points.ids).tolist()
+            for place, (column, distance) in enumerate(
+                zip(near[0][row, 1:].tolist(), near[1][row, 1:].tolist(), strict=True), start=1
+            )
+        ),
     )
     seconds = time.monotonic() - started
-    emit(PassFinished("layout", seconds, skipped=False, detail=f"{len(points)} points, {made_by}"))
-    return LayoutResult(layout_id, False, len(points), made_by, min(1.0, changed / len(points)))
+    emit(PassFinished("layout", seconds, skipped=False, detail=f"{len(points)} points, {fit.made_by}"))
+    return LayoutResult(layout_id, False, len(points), fit.made_by, min(1.0, fit.changed / len(points)))
 
 
 def _lay_out(
@@ -166,93 +153,25 @@ def _lay_out(
     near: tuple[IntMatrix, FloatMatrix],
     before: Layout | None,
     relayout: bool | None,
-) -> tuple[MadeBy, NDArray[np.float64], NDArray[np.bool_], int]:
-    """Coordinates, which of them were placed by neighbours, and the changes since the last full fit."""
+) -> _Fit:
     nothing = np.zeros(len(points), dtype=bool)
     if before is None or before.parameters != parameters_of(points):
-        return "fit", projection.project(vectors, near), nothing, 0
-    old = _read_positions(conn, before.layout_id)
+        return _Fit("fit", projection.project(vectors, near), nothing, 0)
+    old = {p.dataset_id: p for p in read_positions(conn, before.layout_id)}
+    found = [old.get(i) for i in points.ids]
     kept = np.array(
-        [old.hashes.get(i) == text for i, text in zip(points.ids, points.input_hashes, strict=True)],
-        dtype=bool,
+        [p is not None and p.input_hash == text for p, text in zip(found, points.input_hashes, strict=True)], dtype=bool
     )
     if kept.sum() < min(3, len(points)):
-        return "fit", projection.project(vectors, near), nothing, 0
-    start = np.array([old.places.get(i, (0.0, 0.0)) for i in points.ids], dtype=np.float64)
+        return _Fit("fit", projection.project(vectors, near), nothing, 0)
+    start = np.array([(0.0, 0.0) if p is None else (p.x, p.y) for p in found], dtype=np.float64)
     start = placement.place(vectors, start, kept)
-    placed = ~kept | np.array([i in old.placed for i in points.ids], dtype=bool)
-    gone_before = before.changed - len(old.placed)
-    gone = len(old.places.keys() - set(points.ids))
+    placed = ~kept | np.array([p is not None and p.placed for p in found], dtype=bool)
+    gone_before = before.changed - sum(p.placed for p in old.values())
+    gone = len(old.keys() - set(points.ids))
     changed = int(placed.sum()) + gone_before + gone
     due = changed >= refit_at(len(points))
     if relayout or (due and relayout is None):
         fitted = projection.project(vectors, near, init=start)
-        return "refit", placement.bring_back(fitted, start, kept), nothing, 0
-    return "placed", start, placed, changed
-
-
-def _read_positions(conn: sqlite3.Connection, layout_id: int) -> _Old:
-    old = _Old({}, {}, set())
-    rows = conn.execute("SELECT dataset_id, x, y, input_hash, placed FROM position WHERE layout_id = ?", (layout_id,))
-    for dataset_id, x, y, input_hash, placed in rows:
-        old.places[dataset_id] = (x, y)
-        old.hashes[dataset_id] = input_hash
-        if placed:
-            old.placed.add(dataset_id)
-    return old
-
-
-def _store(
-    conn: sqlite3.Connection,
-    run_id: int,
-    points: Points,
-    near: tuple[IntMatrix, FloatMatrix],
-    plane: NDArray[np.float64],
-    placed: NDArray[np.bool_],
-    *,
-    head: tuple[str, MadeBy, int | None, int, dict[str, float]],
-) -> int:
-    input_hash, made_by, parent_id, changed, measures = head
-    with transaction(conn):
-        cursor = conn.execute(
-            "INSERT INTO layout (run_id, input_hash, parameters, points, made_by, parent_id, changed,"
-            " quality, created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                run_id,
-                input_hash,
-                json.dumps(parameters_of(points), sort_keys=True),
-                len(points),
-                made_by,
-                parent_id,
-                changed,
-                json.dumps(measures, sort_keys=True),
-                now(),
-            ),
-        )
-        layout_id = int(cursor.lastrowid or 0)
-        conn.executemany(
-            "INSERT INTO position (layout_id, dataset_id, x, y, input_hash, placed) VALUES (?, ?, ?, ?, ?, ?)",
-            sorted(
-                (layout_id, i, x, y, text, int(new))
-                for i, (x, y), text, new in zip(
-                    points.ids, plane.tolist(), points.input_hashes, placed.tolist(), strict=True
-                )
-            ),
-        )
-        conn.execute(
-            "DELETE FROM position WHERE layout_id NOT IN (SELECT layout_id FROM layout ORDER BY layout_id DESC LIMIT ?)"
-            " AND layout_id <> (SELECT coalesce(max(layout_id), 0) FROM topic_tree)",
-            (KEPT_VERSIONS,),
-        )
-        conn.execute("DELETE FROM neighbor")
-        conn.executemany(
-            "INSERT INTO neighbor (dataset_id, place, neighbor_id, distance, layout_id) VALUES (?, ?, ?, ?, ?)",
-            (
-                (points.ids[row], place, points.ids[column], distance, layout_id)
-                for row in np.argsort(points.ids).tolist()
-                for place, (column, distance) in enumerate(
-                    zip(near[0][row, 1:].tolist(), near[1][row, 1:].tolist(), strict=True), start=1
-                )
-            ),
-        )
-    return layout_id
+        return _Fit("refit", placement.bring_back(fitted, start, kept), nothing, 0)
+    return _Fit("placed", start, placed, changed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,18 +15,6 @@ from render.libraries import heavy
 K = 15
 # So many points, evenly spread over the rows, stand for all: the error of the means is then below .01.
 _SAMPLE = 2000
-
-
-def subjects(conn: sqlite3.Connection, ids: Sequence[int]) -> list[str | None]:
-    """The subject domain of each dataset, None where none is known or stated."""
-    known: dict[int, str | None] = dict(
-        conn.execute(
-            "SELECT i.dataset_id, v.value ->> '$' FROM in_force i"
-            " JOIN field_value v ON v.result_id = i.result_id"
-            " WHERE i.stage = 'extract' AND v.field = 'subject_domain'"
-        )
-    )
-    return [None if known.get(i) in (None, "not_stated") else known[i] for i in ids]
 
 
 def measure(

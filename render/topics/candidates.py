@@ -10,12 +10,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from render.topics.abbreviations import same, spelled_out
-from render.topics.documents import Document
+from render.topics.documents import TopicDocument
 from render.topics.keyphrases import Key, Phrase, Vocabulary, key_of
-from render.topics.languages import NON_ENGLISH
 from render.topics.wording import clean, display, title_case
-from render.topics.wordlists import ADJECTIVES, GENERIC_TASKS, SHAPELESS, SHORT_NAMES, UPPER_WORDS
+from render.topics.words import (
+    ADJECTIVES,
+    GENERIC_TASKS,
+    NON_ENGLISH,
+    SHAPELESS,
+    SHORT_NAMES,
+    UPPER_WORDS,
+    same,
+    spelled_out,
+)
 
 MOST_LOCAL_WORDS = 4
 """Words of a name made here, "&" counted as one; a model's name may be longer."""
@@ -42,7 +49,7 @@ _LANGUAGE_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class NameCandidate:
     """A possible name of a topic: the higher its score, the better it fits."""
 
     text: str
@@ -58,7 +65,9 @@ class Marks:
     family: str | None
 
 
-def candidates(phrases: Sequence[Phrase], marks: Marks, apart: Callable[[Phrase, Phrase], bool]) -> Iterator[Candidate]:
+def candidates(
+    phrases: Sequence[Phrase], marks: Marks, apart: Callable[[Phrase, Phrase], bool]
+) -> Iterator[NameCandidate]:
     """Possible names of a group, best first. `apart` tells whether two phrases are of different documents."""
     fit = _fitting(phrases)
     if not fit:
@@ -71,7 +80,7 @@ def candidates(phrases: Sequence[Phrase], marks: Marks, apart: Callable[[Phrase,
             if both is not None:
                 found.append(replace(both, score=best.score * 1.1))
                 break
-    found += [Candidate(display(phrase), phrase.key, phrase.score) for phrase in fit]
+    found += [NameCandidate(display(phrase), phrase.key, phrase.score) for phrase in fit]
     found += _of_subject_and_task(fit)
     for phrase in fit[1:6]:
         both = _both(best, phrase) if apart(best, phrase) else None
@@ -99,13 +108,15 @@ def _fitting(phrases: Sequence[Phrase]) -> list[Phrase]:
     return fit
 
 
-def _with_languages(best: Phrase, phrases: Sequence[Phrase], marks: Marks) -> Iterator[Candidate]:
+def _with_languages(best: Phrase, phrases: Sequence[Phrase], marks: Marks) -> Iterator[NameCandidate]:
     """Names of a group that its language, or the family of its languages, sets apart."""
     if marks.language is not None:
         if marks.language.lower() not in best.key:
             for text in (display(best), SHORT_NAMES.get(best.key, "")):
                 if text and len(text.split()) < MOST_LOCAL_WORDS:
-                    yield Candidate(f"{marks.language} {text}", (marks.language.lower(), *best.key), best.score * 1.2)
+                    yield NameCandidate(
+                        f"{marks.language} {text}", (marks.language.lower(), *best.key), best.score * 1.2
+                    )
                     return
         return
     task = next((p for p in phrases if _is_broad_task(p)), best)
@@ -116,20 +127,20 @@ def _with_languages(best: Phrase, phrases: Sequence[Phrase], marks: Marks) -> It
     for name in (display(task), SHORT_NAMES.get(task.key, display(task))):
         text = f"{NON_ENGLISH} {name}" if marks.family == NON_ENGLISH else f"{name}: {marks.family} Languages"
         if len(text.split()) <= MOST_LOCAL_WORDS:
-            yield Candidate(text, key, score)
+            yield NameCandidate(text, key, score)
             return
 
 
-def _of_subject_and_task(fit: Sequence[Phrase]) -> Iterator[Candidate]:
+def _of_subject_and_task(fit: Sequence[Phrase]) -> Iterator[NameCandidate]:
     """ "Medical Question Answering", "Financial Sentiment Analysis": narrower than either, for want of better."""
     subject = next((p for p in fit if p.is_subject and p.key in ADJECTIVES and p.coverage >= _BOTH), None)
     task = next((p for p in fit if p.is_task and not p.is_subject and p.coverage >= _BOTH), None)
     if subject is not None and task is not None and task.key[-1] != "generation":
         text = f"{ADJECTIVES[subject.key]} {display(task)}"
-        yield Candidate(text, (*subject.key, *task.key), 0.7 * subject.score)
+        yield NameCandidate(text, (*subject.key, *task.key), 0.7 * subject.score)
 
 
-def _both(first: Phrase, second: Phrase) -> Candidate | None:
+def _both(first: Phrase, second: Phrase) -> NameCandidate | None:
     """A name of two tasks, if they share no word and are short enough together."""
     if not all(p.is_task and not p.is_subject and p.key not in GENERIC_TASKS for p in (first, second)):
         return None
@@ -139,7 +150,7 @@ def _both(first: Phrase, second: Phrase) -> Candidate | None:
     for left, right in ((0, 0), (1, 0), (0, 1), (1, 1)):
         text = f"{names[0][left]} & {names[1][right]}"
         if len(text.split()) <= MOST_LOCAL_WORDS and not set(key_of(names[0][left])) & set(key_of(names[1][right])):
-            return Candidate(text, (*first.key, *second.key), first.score)
+            return NameCandidate(text, (*first.key, *second.key), first.score)
     return None
 
 
@@ -171,7 +182,7 @@ def _step(coverage: float, *steps: tuple[float, float]) -> float:
     return next((weight for least, weight in steps if coverage >= least), 0.0)
 
 
-def language_of(members: Sequence[Document], documents: Sequence[Document]) -> str | None:
+def language_of(members: Sequence[TopicDocument], documents: Sequence[TopicDocument]) -> str | None:
     """The language of a group, where most of it has one and most of the rest has another."""
     language, count = Counter(d.language for d in members).most_common(1)[0]
     if not language or language in ("English", "Multilingual") or count < _LANGUAGE_SHARE * len(members):
@@ -216,7 +227,7 @@ def _is_broad_task(phrase: Phrase) -> bool:
     )
 
 
-def last_resort(title: str, above: str | None) -> Iterator[Candidate]:
+def last_resort(title: str, above: str | None) -> Iterator[NameCandidate]:
     """Names for a group without a phrase of its own: after the topic around it, or its exemplar.
 
     Several, so that as many groups of one topic need no numbers to be told apart.
@@ -225,9 +236,9 @@ def last_resort(title: str, above: str | None) -> Iterator[Candidate]:
         whole = re.split(r" & |: ", _REST.sub("", above))[0]
         whole = " ".join(whole.split()[1 - MOST_LOCAL_WORDS :])
         for place, word in enumerate(("Other", "More", "Further")):
-            yield Candidate(f"{word} {whole}", key_of(whole), -_LATER * place)
+            yield NameCandidate(f"{word} {whole}", key_of(whole), -_LATER * place)
         return
     words = [w for w in clean(title).split() if w.lower() not in ("dataset", "the", "corpus")]
     in_words = len(words) > 1 and all(w.replace("-", "").isalpha() for w in words)
     name = title_case(" ".join(words[:MOST_LOCAL_WORDS])) if in_words else "Various"
-    yield Candidate(name, key_of(name), 0.0)
+    yield NameCandidate(name, key_of(name), 0.0)

@@ -34,7 +34,8 @@ MAX_TOPICS = 400
 # Toponymy finds too few groups in small data with the reference values (it failed at 80 points and worked at
 # 150); these find some from 40 points on. Below that there is one topic.
 _SMALL_SIZES = (5, 3)
-_FEWEST = 40
+FEWEST_POINTS = 40
+"""Below this many datasets there is one topic, and it is not named by a model."""
 # Up to so many points HDBSCAN runs as plain Python: at most a second, where compiling it takes half a minute.
 INTERPRETED = 1_500
 _GROWTH = 1.3
@@ -64,7 +65,7 @@ def find(plane: NDArray[np.float64], max_topics: int = MAX_TOPICS) -> list[Label
         layer with all of them in one.
     """
     everything = [np.zeros(len(plane), dtype=np.int64)]
-    if len(plane) < _FEWEST or max_topics < 2:
+    if len(plane) < FEWEST_POINTS or max_topics < 2:
         return everything
     size = BASE_MIN_CLUSTER_SIZE if len(plane) >= _SMALL else SMALL_BASE_MIN_CLUSTER_SIZE
     layers = _fit(plane, MIN_CLUSTERS, size)

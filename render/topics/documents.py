@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from render.layout import quality
+from engine.store.topics import TopicSource, read_topic_sources
 from taxonomy.cardtext import split_front_matter, strip
 
 # The published map's cut of a card in a topic document.
@@ -25,7 +24,7 @@ _DATA_TO_TEXT = re.compile(r"(?:data|table|tabular|rdf|graph|amr|triples?|meanin
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class TopicDocument:
     """One dataset as the naming of topics sees it."""
 
     dataset_id: int
@@ -52,49 +51,25 @@ class Document:
         return f"{head}\n{self.body[:EXCERPT_CHARS]}".strip()
 
 
-def fingerprints(conn: sqlite3.Connection, layout_id: int) -> list[tuple[object, ...]]:
-    """What the documents of a layout are made from, cheaply: one row a dataset, ordered by repository id."""
-    rows = conn.execute(
-        "SELECT d.dataset_id, d.repo_id, d.pretty_name, d.language, d.task_category, d.modality, d.size_category,"
-        " d.metadata ->> '$.task_categories', d.metadata ->> '$.task_ids', d.metadata ->> '$.language',"
-        " d.metadata ->> '$.languages', c.input_hash"
-        " FROM position p JOIN dataset d ON d.dataset_id = p.dataset_id"
-        " LEFT JOIN card c ON c.dataset_id = d.dataset_id"
-        " WHERE p.layout_id = ? ORDER BY d.repo_id",
-        (layout_id,),
-    ).fetchall()
-    subjects = quality.subjects(conn, [row[0] for row in rows])
-    return [(*row[1:], subject) for row, subject in zip(rows, subjects, strict=True)]
-
-
-def read_documents(conn: sqlite3.Connection, layout_id: int) -> list[Document]:
+def read_documents(conn: sqlite3.Connection, layout_id: int) -> list[TopicDocument]:
     """The documents of a layout's datasets, ordered by repository id."""
-    rows = conn.execute(
-        "SELECT d.dataset_id, d.repo_id, d.name, coalesce(d.pretty_name, ''), d.language, d.modality,"
-        " d.size_category, d.metadata, coalesce(c.text, '')"
-        " FROM position p JOIN dataset d ON d.dataset_id = p.dataset_id"
-        " LEFT JOIN card c ON c.dataset_id = d.dataset_id"
-        " WHERE p.layout_id = ? ORDER BY d.repo_id",
-        (layout_id,),
-    ).fetchall()
-    subjects = quality.subjects(conn, [row[0] for row in rows])
-    return [document(row, subject) for row, subject in zip(rows, subjects, strict=True)]
+    return [document(source) for source in read_topic_sources(conn, layout_id)]
 
 
-def document(row: Sequence[Any], subject: str | None = None) -> Document:
-    """The document of a row of dataset_id, repo_id, name, pretty name, language, modality, size, metadata, card."""
-    dataset_id, repo_id, name, pretty, language, modality, size, metadata, card = row
-    facts = json.loads(metadata)
-    return Document(
-        dataset_id=dataset_id,
-        repo_id=repo_id,
-        title=" ".join((pretty or _spaced(name)).split()),
+def document(source: TopicSource) -> TopicDocument:
+    """The document of what is stored of a dataset."""
+    facts = json.loads(source.metadata)
+    language, modality, size, subject = source.language, source.modality, source.size_category, source.subject
+    return TopicDocument(
+        dataset_id=source.dataset_id,
+        repo_id=source.repo_id,
+        title=" ".join((source.pretty_name or _spaced(source.name)).split()),
         tasks=tasks_of(facts) if isinstance(facts, dict) else (),
         subject="" if subject in _NO_SUBJECT else _spaced(subject or ""),
         language="" if language in _NO_LABEL or language == "Translation" else language,
         modality="" if modality in _NO_LABEL else modality,
         size="" if size in _NO_LABEL else size,
-        body=strip(split_front_matter(card)[1][:_RAW_CHARS]).strip(),
+        body=strip(split_front_matter(source.card)[1][:_RAW_CHARS]).strip(),
         languages=languages_of(facts) if isinstance(facts, dict) else (),
     )
 

@@ -1,24 +1,38 @@
-"""From a layout to topics without names: clustered anew, or carried over from the tree before."""
+"""From a layout to topics without names: clustered anew, or carried over from the tree before, whose topics live on."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import PassError
-from engine.vectors import unit_rows
+from engine.store.layouts import Position, read_points, read_positions
+from engine.store.topics import BY_KEY_PHRASES, Topic, TopicPlace, TopicTree
+from engine.vectors import FloatMatrix, unit_rows
 from render.layout.placement import diameter
-from render.layout.points import read_points, read_vectors
-from render.topics import clusters, continuity
+from render.layout.points import read_vectors
+from render.libraries import heavy
+from render.topics import clusters
 from render.topics.clusters import Labels
-from render.topics.tree import BY_KEY_PHRASES, Place, Topic, Tree
 
 _EXEMPLARS = 5
+# A topic is the same as before if it shares at least half of the members that either has.
+SAME_MEMBERS = 0.5
+# …and at least half of the datasets that were most typical of it are still in it, unchanged.
+SAME_EXEMPLARS = 0.5
+# While no more of the map has changed since the topics were clustered, new datasets join the topics they lie in. More
+# than it takes for the map to be laid out again: that moves it by a few hundredths, yet clustered anew only a third of
+# the topics would live on.
+CARRY_SHARE = 0.30
+# A dataset that has moved further since, as a share of the map's diameter, joins the topics that it now lies in.
+STRAYED = 0.05
+_VOTERS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +53,16 @@ class Grouping:
     topics: list[Topic]
     layers: list[Labels]
     """One label array a layer, coarsest first; rows as in the ground."""
-    continued: dict[Place, Topic]
+    continued: dict[TopicPlace, Topic]
     """The old topics that live on, by the place of the new one."""
     made_by: Literal["clustered", "carried"]
     changed: int
     """Datasets that came, changed or went since the topics were last clustered."""
 
     @property
-    def parents(self) -> list[list[Place | None]]:
+    def parents(self) -> list[list[TopicPlace | None]]:
         """As `render.topics.clusters.parents` gives them."""
-        found: list[list[Place | None]] = [[] for _ in self.layers]
+        found: list[list[TopicPlace | None]] = [[] for _ in self.layers]
         for topic in sorted(self.topics, key=lambda t: t.place):
             found[topic.place[0]].append(topic.parent)
         return found
@@ -60,22 +74,18 @@ def read_ground(conn: sqlite3.Connection, layout_id: int) -> Ground:
     Raises:
         PassError: there are none.
     """
-    rows = conn.execute(
-        "SELECT p.dataset_id, p.input_hash, p.x, p.y FROM position p"
-        " JOIN dataset d ON d.dataset_id = p.dataset_id WHERE p.layout_id = ? ORDER BY d.repo_id",
-        (layout_id,),
-    ).fetchall()
-    if not rows:
+    positions = read_positions(conn, layout_id)
+    if not positions:
         raise PassError(f"Layout {layout_id} has no points.", hint="Run `hfmap map --relayout`.")
     return Ground(
         layout_id=layout_id,
-        ids=[row[0] for row in rows],
-        texts={row[0]: row[1] for row in rows},
-        plane=np.array([row[2:] for row in rows], dtype=np.float64),
+        ids=[p.dataset_id for p in positions],
+        texts={p.dataset_id: p.input_hash for p in positions},
+        plane=np.array([(p.x, p.y) for p in positions], dtype=np.float64),
     )
 
 
-def vectors_of(conn: sqlite3.Connection, ground: Ground) -> NDArray[np.float32]:
+def vectors_of(conn: sqlite3.Connection, ground: Ground) -> FloatMatrix:
     """Vectors in the order of the layout's points; zeros for a dataset that has lost its own since."""
     points = read_points(conn)
     vectors = read_vectors(conn, points)
@@ -90,7 +100,7 @@ def vectors_of(conn: sqlite3.Connection, ground: Ground) -> NDArray[np.float32]:
 
 
 def group(
-    conn: sqlite3.Connection, ground: Ground, old: Tree | None, parameters: dict[str, Any], max_topics: int
+    conn: sqlite3.Connection, ground: Ground, old: TopicTree | None, parameters: dict[str, Any], max_topics: int
 ) -> Grouping:
     """Find the topics of a layout, and which of them live on from the tree before.
 
@@ -104,33 +114,28 @@ def group(
     if old is None:
         topics, layers = _clustered(conn, ground, max_topics)
         return Grouping(topics, layers, {}, "clustered", 0)
-    before = {
-        i: (text, (x, y))
-        for i, text, x, y in conn.execute(
-            "SELECT dataset_id, input_hash, x, y FROM position WHERE layout_id = ?", (old.layout_id,)
-        )
-    }
-    unchanged = {i for i, (text, _) in before.items() if ground.texts.get(i) == text}
+    before = {p.dataset_id: p for p in read_positions(conn, old.layout_id)}
+    unchanged = {i for i, p in before.items() if ground.texts.get(i) == p.input_hash}
     places = {i: (x, y) for i, (x, y) in zip(ground.ids, ground.plane.tolist(), strict=True)}
     changed = old.changed + len(before.keys() - places.keys()) + len(places) - len(unchanged)
     still = _still(ground, before, unchanged)
-    few = changed <= continuity.CARRY_SHARE * len(places)
+    few = changed <= CARRY_SHARE * len(places)
     if few and still and old.parameters == parameters:
-        topics = continuity.carry(old, places, still)
+        topics = carry(old, places, still)
         if topics:
             layers = _labels(topics, ground)
-            return Grouping(topics, layers, continuity.match(old.topics, topics, unchanged), "carried", changed)
+            return Grouping(topics, layers, match(old.topics, topics, unchanged), "carried", changed)
     topics, layers = _clustered(conn, ground, max_topics)
-    return Grouping(topics, layers, continuity.match(old.topics, topics, unchanged), "clustered", 0)
+    return Grouping(topics, layers, match(old.topics, topics, unchanged), "clustered", 0)
 
 
-def _still(ground: Ground, before: dict[int, tuple[str, tuple[float, float]]], unchanged: set[int]) -> set[int]:
+def _still(ground: Ground, before: Mapping[int, Position], unchanged: set[int]) -> set[int]:
     """The unchanged datasets that lie about where they lay; none where the layout is another one altogether."""
     rows = [row for row, i in enumerate(ground.ids) if i in unchanged]
     if not rows:
         return set()
-    now, then = ground.plane[rows], np.array([before[ground.ids[row]][1] for row in rows])
-    near = np.linalg.norm(now - then, axis=1) <= continuity.STRAYED * diameter(then)
+    now, then = ground.plane[rows], np.array([(before[ground.ids[row]].x, before[ground.ids[row]].y) for row in rows])
+    near = np.linalg.norm(now - then, axis=1) <= STRAYED * diameter(then)
     if near.mean() < 0.5:
         return set()
     return {ground.ids[row] for row, stays in zip(rows, near.tolist(), strict=True) if stays}
@@ -167,3 +172,106 @@ def _clustered(conn: sqlite3.Connection, ground: Ground, max_topics: int) -> tup
                 )
             )
     return topics, layers
+
+
+def match(old: Sequence[Topic], new: Sequence[Topic], unchanged: Collection[int]) -> dict[TopicPlace, Topic]:
+    """Find the old topic that each new topic continues.
+
+    Args:
+        old: topics of the tree before.
+        new: topics of the tree in the making.
+        unchanged: dataset_ids whose text is the same as when the old tree was made.
+
+    Returns:
+        Old topics by the place of the new one that continues them; no old topic twice. Best overlaps are
+        settled first; of equal ones that in the same layer, then the first.
+    """
+    homes: dict[int, list[int]] = defaultdict(list)
+    for number, topic in enumerate(old):
+        for member in topic.members:
+            homes[member].append(number)
+    pairs = []
+    for number, topic in enumerate(new):
+        shared: Counter[int] = Counter(h for member in topic.members for h in homes.get(member, ()))
+        for candidate, count in shared.items():
+            other = old[candidate]
+            overlap = count / (len(topic.members) + len(other.members) - count)
+            if overlap >= SAME_MEMBERS and _typical_stay(other, topic, unchanged):
+                pairs.append((-overlap, abs(topic.place[0] - other.place[0]), number, candidate))
+    found: dict[TopicPlace, Topic] = {}
+    used: set[int] = set()
+    for _, _, number, candidate in sorted(pairs):
+        if candidate not in used and new[number].place not in found:
+            used.add(candidate)
+            found[new[number].place] = old[candidate]
+    return found
+
+
+def _typical_stay(old: Topic, new: Topic, unchanged: Collection[int]) -> bool:
+    if not old.exemplars:
+        return True
+    members = set(new.members)
+    stay = sum(e in members and e in unchanged for e in old.exemplars)
+    return stay >= SAME_EXEMPLARS * len(old.exemplars)
+
+
+def carry(old: TopicTree, places: Mapping[int, tuple[float, float]], kept: Collection[int]) -> list[Topic]:
+    """The topics of a tree over a layout in which few datasets are new or have moved.
+
+    Args:
+        old: the tree before.
+        places: coordinates by dataset_id, of all datasets in the new layout.
+        kept: the dataset_ids that lie where they lay; they stay in their topics. Not empty.
+
+    Returns:
+        The old topics with the new layout's members. A dataset that is new or has moved joins, in each layer,
+        what most of its five nearest kept ones belong to, be it no topic. Topics left empty are gone.
+    """
+    still = sorted(kept)
+    fresh = sorted(places.keys() - set(kept))
+    members: dict[TopicPlace, list[int]] = {t.place: [m for m in t.members if m in kept] for t in old.topics}
+    if fresh:
+        near = _nearest([places[i] for i in fresh], [places[i] for i in still])
+        for layer in range(old.layers):
+            topic_of = {m: t.place for t in old.topics if t.place[0] == layer for m in t.members}
+            for dataset_id, row in zip(fresh, near.tolist(), strict=True):
+                votes = Counter(topic_of.get(still[column]) for column in row)
+                chosen = min(votes, key=lambda place: (-votes[place], place is None, place or (0, 0)))
+                if chosen is not None:
+                    members[chosen].append(dataset_id)
+    return _renumbered(
+        [
+            replace(
+                topic,
+                members=sorted(members[topic.place]),
+                exemplars=_still_typical(topic.exemplars, sorted(members[topic.place])),
+                topic_id=None,
+            )
+            for topic in old.topics
+            if members[topic.place]
+        ]
+    )
+
+
+def _still_typical(exemplars: Sequence[int], members: Sequence[int]) -> list[int]:
+    belong = set(members)
+    return [e for e in exemplars if e in belong] or list(members[:1])
+
+
+def _nearest(queries: Sequence[tuple[float, float]], base: Sequence[tuple[float, float]]) -> NDArray[np.int64]:
+    tree = heavy("scipy.spatial").cKDTree(np.array(base))
+    count = min(_VOTERS, len(base))
+    found = np.asarray(tree.query(np.array(queries), k=count)[1], dtype=np.int64)
+    return found.reshape(len(queries), count)
+
+
+def _renumbered(topics: list[Topic]) -> list[Topic]:
+    """Close the gaps that topics left in the numbers of their layers, and drop parents that are gone."""
+    counts: Counter[int] = Counter()
+    moved: dict[TopicPlace, TopicPlace] = {}
+    layers = {layer: depth for depth, layer in enumerate(sorted({t.place[0] for t in topics}))}
+    for topic in sorted(topics, key=lambda t: t.place):
+        layer = layers[topic.place[0]]
+        moved[topic.place] = (layer, counts[layer])
+        counts[layer] += 1
+    return [replace(t, place=moved[t.place], parent=None if t.parent is None else moved.get(t.parent)) for t in topics]

@@ -16,10 +16,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from render.topics.abbreviations import same
 from render.topics.clusters import Labels
-from render.topics.documents import EXCERPT_CHARS, Document
-from render.topics.wordlists import EDGE_WORDS, GENERIC_TASKS, STOP_WORDS, WEAK_WORDS
+from render.topics.documents import EXCERPT_CHARS, TopicDocument
+from render.topics.words import EDGE_WORDS, GENERIC_TASKS, STOP_WORDS, WEAK_WORDS, same
 
 _WORD = re.compile(r"[^\W\d_](?:[\w'’+#-]*[\w+#])?")
 _BREAK = re.compile(r"[.,;:!?()\[\]{}<>|/\\\"“”*=~`\n\r\t•–—]+|\s-\s|(?<!\w)\d[\d.,%]*")
@@ -77,7 +76,7 @@ class Vocabulary:
     weights: NDArray[np.float64]
     documents: int
     by_column: NDArray[np.int64]
-    """Document rows sorted by phrase; those of a phrase lie from `starts[phrase]` to `starts[phrase + 1]`."""
+    """TopicDocument rows sorted by phrase; those of a phrase lie from `starts[phrase]` to `starts[phrase + 1]`."""
     starts: NDArray[np.int64]
 
     def coverage(self, column: int, members: NDArray[np.bool_]) -> float:
@@ -147,7 +146,7 @@ def _grams(run: list[tuple[Key, str]]) -> Iterator[tuple[Key, str]]:
                 key, phrase = key + run[stop][0], f"{phrase} {run[stop][1]}"
 
 
-def vocabulary(documents: Sequence[Document], *, fewest: int = 2, most: int = 60_000) -> Vocabulary:
+def vocabulary(documents: Sequence[TopicDocument], *, fewest: int = 2, most: int = 60_000) -> Vocabulary:
     """Collect the phrases that occur in at least `fewest` documents; of more than `most`, the commonest."""
     spellings: dict[Key, Counter[str]] = defaultdict(Counter)
     per_document: list[dict[Key, float]] = []
@@ -211,7 +210,7 @@ def vocabulary(documents: Sequence[Document], *, fewest: int = 2, most: int = 60
     )
 
 
-def _weigh_mentions(document: Document, found: dict[Key, float], tasks: set[Key]) -> None:
+def _weigh_mentions(document: TopicDocument, found: dict[Key, float], tasks: set[Key]) -> None:
     """Where the tags name a task that tells something, other tasks that the text mentions count half."""
     if any(key_of(task) not in GENERIC_TASKS for task in document.tasks):
         found.update({key: weight / 2 for key, weight in found.items() if weight == _BODY_WEIGHT and key in tasks})

@@ -9,17 +9,14 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.store.topics import TopicPlace
 from render.libraries import heavy
-from render.topics.abbreviations import same
-from render.topics.candidates import Candidate, Marks, apart, candidates, family_of, language_of, last_resort
+from render.topics.candidates import Marks, NameCandidate, apart, candidates, family_of, language_of, last_resort
 from render.topics.clusters import Labels
-from render.topics.documents import Document
+from render.topics.documents import TopicDocument
 from render.topics.keyphrases import Phrase, Vocabulary, key_of, of_groups
-from render.topics.languages import family_shares
-from render.topics.wording import MOST_WORDS, acceptable, clean, folded, title_case, unlike
-from render.topics.wordlists import GENERIC_TASKS, WIDEST
-
-__all__ = ["MOST_WORDS", "Naming", "acceptable", "clean", "folded", "name_layers", "title_case", "unlike"]
+from render.topics.wording import folded, unlike
+from render.topics.words import GENERIC_TASKS, WIDEST, family_shares, same
 
 ONE_TOPIC = "All Datasets"
 
@@ -38,7 +35,7 @@ _NEARLY_CERTAIN = 1e3
 
 
 @dataclass(frozen=True, slots=True)
-class Naming:
+class LocalName:
     """A topic's name and the phrases it was chosen from, best first."""
 
     name: str
@@ -46,13 +43,13 @@ class Naming:
 
 
 def name_layers(
-    documents: Sequence[Document],
+    documents: Sequence[TopicDocument],
     vocabulary: Vocabulary,
     layers: Sequence[Labels],
-    parents: Sequence[Sequence[tuple[int, int] | None]],
+    parents: Sequence[Sequence[TopicPlace | None]],
     exemplars: Callable[[int, int], int],
-    kept: Mapping[tuple[int, int], str],
-) -> list[list[Naming]]:
+    kept: Mapping[TopicPlace, str],
+) -> list[list[LocalName]]:
     """Name every topic of a tree from its key phrases.
 
     Args:
@@ -68,21 +65,21 @@ def name_layers(
     """
     if len(layers) == 1 and int(layers[0].max(initial=-1)) == 0:
         common = [p.text for p in _common(vocabulary, len(documents))]
-        return [[Naming(kept.get((0, 0), ONE_TOPIC), common)]]
-    named: list[list[Naming]] = []
-    chosen_of: list[list[Candidate]] = []
+        return [[LocalName(kept.get((0, 0), ONE_TOPIC), common)]]
+    named: list[list[LocalName]] = []
+    chosen_of: list[list[NameCandidate]] = []
     families = [family_shares(d.languages) for d in documents]
     for depth, labels in enumerate(layers):
         share = depth / (len(layers) - 1) if len(layers) > 1 else 1.0
         breadth = _BREADTH[1] + (_BREADTH[0] - _BREADTH[1]) * share
         phrases_of = of_groups(vocabulary, labels, breadth=breadth)
         sizes = np.bincount(labels[labels >= 0], minlength=len(phrases_of))
-        options: list[list[Candidate]] = []
+        options: list[list[NameCandidate]] = []
         for group, ranked in enumerate(phrases_of):
             phrases = ranked
             members = np.flatnonzero(labels == group).tolist()
             above = parents[depth][group]
-            whole: Candidate | None = None
+            whole: NameCandidate | None = None
             if above is not None:
                 around = layers[above[0]] == above[1]
                 whole = chosen_of[above[0]][above[1]]
@@ -98,16 +95,16 @@ def name_layers(
             found += last_resort(documents[exemplars(depth, group)].title, around_it)
             if (depth, group) in kept:
                 name = kept[depth, group]
-                found = [Candidate(name, key_of(name), float("inf"))]
+                found = [NameCandidate(name, key_of(name), float("inf"))]
             options.append(found)
         chosen = _assign(options)
-        named.append([Naming(c.text, [p.text for p in ps[:16]]) for c, ps in zip(chosen, phrases_of, strict=True)])
+        named.append([LocalName(c.text, [p.text for p in ps[:16]]) for c, ps in zip(chosen, phrases_of, strict=True)])
         chosen_of.append(chosen)
     return named
 
 
 def _set_apart(
-    phrases: Sequence[Phrase], vocabulary: Vocabulary, around: NDArray[np.bool_], whole: Candidate
+    phrases: Sequence[Phrase], vocabulary: Vocabulary, around: NDArray[np.bool_], whole: NameCandidate
 ) -> list[Phrase]:
     """Order a part's phrases by how much commoner they are in it than in the topic around it.
 
@@ -131,7 +128,7 @@ def _set_apart(
     return sorted(found, key=lambda p: (-p.score, p.key))
 
 
-def _assign(options: Sequence[Sequence[Candidate]]) -> list[Candidate]:
+def _assign(options: Sequence[Sequence[NameCandidate]]) -> list[NameCandidate]:
     """One candidate a group, no two alike, so that the scores sum to the most."""
     optimize = heavy("scipy.optimize")
     columns: dict[str, int] = {}
@@ -146,7 +143,7 @@ def _assign(options: Sequence[Sequence[Candidate]]) -> list[Candidate]:
             # Earlier candidates win among equal ones; the differences are far below those of scores.
             gains[group, column] = min(candidate.score, _CERTAIN) - 1e-9 * place
     _, chosen = optimize.linear_sum_assignment(gains, maximize=True)
-    named: list[Candidate] = []
+    named: list[NameCandidate] = []
     taken: set[str] = set()
     for found, column in zip(options, chosen.tolist(), strict=True):
         choice = next((c for c in found if columns[folded(c.text)] == column), found[-1])

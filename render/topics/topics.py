@@ -12,15 +12,26 @@ from typing import Any
 
 from engine.errors import CONCERNS_ALL, HfmapError, PassError, ProviderError
 from engine.events import ItemDone, ItemFailed, PassFinished, PassStarted, StageGrew, Subscriber
-from render.layout.points import digest, read_points
-from render.topics import clusters, documents, keyphrases, model_naming, naming, tree
-from render.topics.asking import Request, TopicNamer
+from engine.store.layouts import read_newest_layout, read_points, read_positions
+from engine.store.topics import (
+    BY_KEY_PHRASES,
+    BY_PERSON,
+    Topic,
+    TopicPlace,
+    TopicTree,
+    count_topics,
+    insert_tree,
+    read_fingerprints,
+    read_newest_tree,
+)
+from render.layout.points import digest
+from render.topics import clusters, documents, grouping, keyphrases, model_naming, naming
 from render.topics.clusters import MAX_TOPICS
-from render.topics.grouping import Ground, Grouping, group, read_ground, vectors_of
-from render.topics.model_naming import TextEncoder
-from render.topics.tree import BY_KEY_PHRASES, BY_PERSON, Place, Topic, Tree
+from render.topics.grouping import Ground, Grouping
+from render.topics.model_naming import TextEncoder, TopicNamer, UnnamedTree
+from render.topics.wording import folded
 
-__all__ = ["TextEncoder", "TopicNamer", "TopicsResult", "ensure", "expected", "planned_calls"]
+__all__ = ["TextEncoder", "TopicNamer", "TopicsPlan", "TopicsResult", "ensure", "expected", "plan"]
 
 _VERSION = 3
 # Topics found at 160, 424 and 5,000 real cards: 16, 37 and 217 to 235. Below a hundred there are fewer than this gives.
@@ -47,7 +58,33 @@ class TopicsResult:
 
 
 @dataclass(frozen=True, slots=True)
-class _Naming:
+class TopicsPlan:
+    """What the pass would do with a model: the names it would ask for, those that stand, and whether nothing changed.
+
+    Names that do not pass the checks are asked for once more, within the most topics in all; that is not counted.
+    """
+
+    calls: int
+    kept: int = 0
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What the tree of a layout is made from, read once. Likes and downloads are not part of it."""
+
+    layout_id: int
+    max_topics: int
+    fingerprints: Sequence[tuple[object, ...]]
+
+    def hash(self, *, by_model: bool) -> str:
+        """The input hash of a tree whose names a model was asked for, or was not."""
+        given = {**parameters(self.max_topics), "layout": self.layout_id, "by_model": by_model}
+        return digest(given, self.fingerprints)
+
+
+@dataclass(frozen=True, slots=True)
+class _Means:
     """Who names, and with what."""
 
     namer: TopicNamer | None
@@ -70,12 +107,6 @@ def parameters(max_topics: int) -> dict[str, Any]:
         "highest_detail_level": model_naming.HIGHEST_DETAIL,
         "excerpt": documents.EXCERPT_CHARS,
     }
-
-
-def input_hash_of(conn: sqlite3.Connection, layout_id: int, *, by_model: bool, max_topics: int) -> str:
-    """The hash of what a tree is made from. Likes and downloads are not part of it."""
-    given = {**parameters(max_topics), "layout": layout_id, "by_model": by_model}
-    return digest(given, documents.fingerprints(conn, layout_id))
 
 
 def ensure(
@@ -108,29 +139,27 @@ def ensure(
     emit(PassStarted("topics"))
     if namer is not None and text_encoder is None:
         raise PassError("Naming topics with a model needs an encoder of short texts.")
-    before = tree.newest(conn, with_topics=False)
-    input_hash = input_hash_of(conn, layout_id, by_model=namer is not None, max_topics=max_topics)
-    if before is not None and before.tree_id is not None:
-        holds = {input_hash}
-        if namer is None:
-            # Names by a model are better than ours: they stay when there is no model this time.
-            holds.add(input_hash_of(conn, layout_id, by_model=True, max_topics=max_topics))
-        if before.input_hash in holds:
-            count, layers = tree.size(conn, before.tree_id)
-            emit(PassFinished("topics", time.monotonic() - started, skipped=True, detail=f"{count} topics"))
-            return TopicsResult(before.tree_id, layers, count, True)
-    ground = read_ground(conn, layout_id)
-    old = tree.newest(conn)
-    found = group(conn, ground, old, parameters(max_topics), max_topics)
-    kept = _keep_names(found, better=namer is not None and not (old and old.asked))
+    inputs = _Inputs(layout_id, max_topics, read_fingerprints(conn, layout_id))
+    before = read_newest_tree(conn, with_topics=False)
+    input_hash = inputs.hash(by_model=namer is not None)
+    # Names by a model are better than ours: they stay when there is no model this time.
+    holds = {input_hash} if namer is not None else {input_hash, inputs.hash(by_model=True)}
+    if before is not None and before.tree_id is not None and before.input_hash in holds:
+        count, layers = count_topics(conn, before.tree_id)
+        emit(PassFinished("topics", time.monotonic() - started, skipped=True, detail=f"{count} topics"))
+        return TopicsResult(before.tree_id, layers, count, True)
+    ground = grouping.read_ground(conn, layout_id)
+    found, kept = _group(conn, ground, max_topics, by_model=namer is not None)
     emit(StageGrew("topics", len(found.topics)))
-    unanswered = _name(conn, ground, found, kept, _Naming(namer, text_encoder, ranked_by, max_topics, emit))
+    unanswered = _name(conn, ground, found, kept, _Means(namer, text_encoder, ranked_by, max_topics, emit))
     if unanswered:
         # As if there had been no model, so that the next pass with one does not take this tree for finished.
-        input_hash = input_hash_of(conn, layout_id, by_model=False, max_topics=max_topics)
+        input_hash = inputs.hash(by_model=False)
     asked = namer is not None and not unanswered
-    made = Tree(layout_id, input_hash, parameters(max_topics), found.made_by, found.changed, found.topics, asked=asked)
-    tree_id = tree.store(conn, made, run_id)
+    made = TopicTree(
+        layout_id, input_hash, parameters(max_topics), found.made_by, found.changed, found.topics, asked=asked
+    )
+    tree_id = insert_tree(conn, made, run_id)
     named = len(made.topics) - len(kept)
     detail = f"{len(made.topics)} topics in {made.layers} layers, {named} newly named"
     if namer is not None:
@@ -146,36 +175,63 @@ def expected(points: int, max_topics: int) -> int:
     return min(max_topics, round(_TOPICS * math.pow(points, _TOPICS_POWER)))
 
 
-def planned_calls(conn: sqlite3.Connection, *, max_topics: int = MAX_TOPICS) -> int:
-    """How many naming calls the next `ensure` with a namer would make, without making any.
+def plan(conn: sqlite3.Connection | None, *, points: int, changed: int = 0, max_topics: int = MAX_TOPICS) -> TopicsPlan:
+    """What the next `ensure` with a model would do, without doing it.
 
-    Exact where the layout is up to date; an estimate by size where it is still to come. Names that do not pass
-    the checks are asked for once more, within `max_topics` calls in all; that is not counted here.
+    Exact where nothing changes and the layout is up to date. If little changes, topics are carried over; else the map
+    may be clustered anew, and then at most all topics are named.
+
+    Args:
+        conn: a database with the map before, or None where it counts for nothing: a first map, or one laid out anew.
+        points: the datasets that will be on the map.
+        changed: how many of them will have come or changed, or will have gone.
+        max_topics: as for `ensure`.
     """
-    layout_id = conn.execute("SELECT max(layout_id) FROM layout").fetchone()[0]
-    points = read_points(conn)
-    texts = dict(conn.execute("SELECT dataset_id, input_hash FROM position WHERE layout_id = ?", (layout_id,)))
-    if not len(points) or texts != dict(zip(points.ids, points.input_hashes, strict=True)):
-        return expected(len(points), max_topics)
-    old = tree.newest(conn)
-    if old is not None and old.input_hash == input_hash_of(conn, layout_id, by_model=True, max_topics=max_topics):
-        return 0
-    found = group(conn, read_ground(conn, layout_id), old, parameters(max_topics), max_topics)
+    if points < clusters.FEWEST_POINTS:
+        return TopicsPlan(0)
+    before = None if conn is None else read_newest_tree(conn, with_topics=False)
+    if conn is not None and changed == 0:
+        return _plan_unchanged(conn, before, points, max_topics)
+    few = grouping.CARRY_SHARE * points
+    if conn is not None and before is not None and before.tree_id is not None and before.changed + changed <= few:
+        count, _ = count_topics(conn, before.tree_id)
+        local, _ = (0, 0) if before.asked else count_topics(conn, before.tree_id, named_by=BY_KEY_PHRASES)
+        return TopicsPlan(min(max_topics, local), count - local)
+    return TopicsPlan(expected(points, max_topics))
+
+
+def _plan_unchanged(conn: sqlite3.Connection, before: TopicTree | None, points: int, max_topics: int) -> TopicsPlan:
+    layout, now = read_newest_layout(conn), read_points(conn)
+    texts = {} if layout is None else {p.dataset_id: p.input_hash for p in read_positions(conn, layout.layout_id)}
+    if layout is None or texts != dict(zip(now.ids, now.input_hashes, strict=True)):
+        return TopicsPlan(expected(points, max_topics))
+    inputs = _Inputs(layout.layout_id, max_topics, read_fingerprints(conn, layout.layout_id))
+    if before is not None and before.tree_id is not None and before.input_hash == inputs.hash(by_model=True):
+        return TopicsPlan(0, count_topics(conn, before.tree_id)[0], skipped=True)
+    found, kept = _group(conn, grouping.read_ground(conn, layout.layout_id), max_topics, by_model=True)
     if len(found.topics) == 1:
-        return 0
-    kept = _keep_names(found, better=not (old and old.asked))
+        return TopicsPlan(0, len(kept))
     parts = Counter(t.parent for t in found.topics)
     # A topic with a single part bears that part's name.
-    return sum(t.place not in kept and parts[t.place] != 1 for t in found.topics)
+    return TopicsPlan(sum(t.place not in kept and parts[t.place] != 1 for t in found.topics), len(kept))
 
 
-def _keep_names(found: Grouping, *, better: bool) -> dict[Place, str]:
+def _group(
+    conn: sqlite3.Connection, ground: Ground, max_topics: int, *, by_model: bool
+) -> tuple[Grouping, dict[TopicPlace, str]]:
+    """The topics of a layout, and the names of those that keep theirs."""
+    old = read_newest_tree(conn)
+    found = grouping.group(conn, ground, old, parameters(max_topics), max_topics)
+    return found, _keep_names(found, better=by_model and not (old and old.asked))
+
+
+def _keep_names(found: Grouping, *, better: bool) -> dict[TopicPlace, str]:
     """Give topics that live on their ids, and their names where these stand; returns the names that do.
 
     A model's or a person's name always stands, one from key phrases unless a model may know a better one: it has
     not been asked yet.
     """
-    kept: dict[Place, str] = {}
+    kept: dict[TopicPlace, str] = {}
     taken: set[tuple[int, str]] = set()
     # A person's name goes before an equal one that a model or key phrases gave.
     for topic in sorted(found.topics, key=lambda t: not _by_person(found.continued.get(t.place))):
@@ -183,7 +239,7 @@ def _keep_names(found: Grouping, *, better: bool) -> dict[Place, str]:
         topic.lasting_id = None if before is None else before.lasting_id
         if before is None or (better and before.named_by == BY_KEY_PHRASES):
             continue
-        key = (topic.place[0], naming.folded(before.name))
+        key = (topic.place[0], folded(before.name))
         if key not in taken:
             taken.add(key)
             topic.name, topic.named_by, topic.key_phrases = before.name, before.named_by, before.key_phrases
@@ -196,7 +252,7 @@ def _by_person(topic: Topic | None) -> bool:
 
 
 def _name(
-    conn: sqlite3.Connection, ground: Ground, found: Grouping, kept: dict[Place, str], who: _Naming
+    conn: sqlite3.Connection, ground: Ground, found: Grouping, kept: dict[TopicPlace, str], who: _Means
 ) -> list[HfmapError]:
     """Name the topics whose names do not stand; returns, for each of which the model could not be asked, why."""
     who.names(list(kept.values()))
@@ -220,9 +276,9 @@ def _name(
     if who.namer is None or who.encoder is None or len(found.topics) == 1:
         who.names([t.name for t in new])
         return []
-    request = Request(
+    request = UnnamedTree(
         documents=read,
-        vectors=vectors_of(conn, ground),
+        vectors=grouping.vectors_of(conn, ground),
         layers=found.layers,
         parents=found.parents,
         kept=kept,

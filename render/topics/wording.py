@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from render.topics.keyphrases import Phrase, key_of
-from render.topics.wordlists import LOWER_WORDS, SUBJECT_NAMES, TASK_NAMES, UPPER_WORDS
+from render.topics.words import LOWER_WORDS, SUBJECT_NAMES, TASK_NAMES, UPPER_WORDS
 
 MOST_WORDS = 6
 """A longer name does not fit on the map."""

@@ -16,8 +16,9 @@ from click.testing import CliRunner, Result
 
 from engine.cli.app import hfmap as command
 from engine.store.connection import writing
+from engine.store.topics import read_newest_tree
 from render.layout import layout
-from render.topics import topics, tree
+from render.topics import topics
 from tests.conftest import clean_environment
 from tests.render import database
 
@@ -60,7 +61,7 @@ def listed(hfmap: Hfmap, *arguments: object) -> dict[str, Any]:
 def test_the_tree_as_json(hfmap: Hfmap, db: Path) -> None:
     found = listed(hfmap)
     with closing(sqlite3.connect(db)) as conn:
-        stored = tree.newest(conn)
+        stored = read_newest_tree(conn)
         repo_ids = {repo_id for (repo_id,) in conn.execute("SELECT repo_id FROM dataset")}
     assert stored is not None
     assert found["layers"] == stored.layers

@@ -12,7 +12,7 @@ import pytest
 
 from engine.errors import PassError
 from engine.events import Event, PassFinished, PassStarted
-from engine.store.layouts import refit_at
+from engine.store.layouts import KEPT_LAYOUTS, read_newest_layout, refit_at
 from render.layout import layout, placement, projection, quality
 from render.layout.neighbors import cosine_knn
 from tests.render.database import blobs, cards, create, put
@@ -101,7 +101,7 @@ def test_kept_points_do_not_move_at_all(conn: sqlite3.Connection) -> None:
     assert len(same) == 194
     assert all(after[i] == before[i] for i in same)
     assert given[10].repo_id not in after
-    newest = layout.newest(conn)
+    newest = read_newest_layout(conn)
     assert newest is not None
     assert newest.changed == 10
     # A card that changes once more is not counted twice.
@@ -153,7 +153,7 @@ def test_a_refit_is_as_good_as_a_fresh_fit_and_moves_little(conn: sqlite3.Connec
     with closing(create(tmp_path / "fresh.sqlite")) as other:
         put(other, given)
         ensure(other)
-        fresh, kept = layout.newest(other), layout.newest(conn)
+        fresh, kept = read_newest_layout(other), read_newest_layout(conn)
     assert fresh is not None
     assert kept is not None
     assert kept.quality["trustworthiness"] >= fresh.quality["trustworthiness"] - 0.005
@@ -219,7 +219,7 @@ def test_a_failure_stores_nothing(conn: sqlite3.Connection) -> None:
 def test_quality_is_stored(conn: sqlite3.Connection) -> None:
     put(conn, cards(200))
     ensure(conn)
-    newest = layout.newest(conn)
+    newest = read_newest_layout(conn)
     assert newest is not None
     assert set(newest.quality) == {"trustworthiness", "knn_preservation", "subject_purity"}
     assert newest.quality["trustworthiness"] > 0.9
@@ -282,9 +282,10 @@ def test_coordinates_of_old_layouts_are_dropped_but_not_those_of_the_topics(conn
         " VALUES (1, ?, '', '{}', 1, '')",
         (first,),
     )
-    for _ in range(layout.KEPT_VERSIONS + 2):
+    conn.commit()
+    for _ in range(KEPT_LAYOUTS + 2):
         ensure(conn, relayout=True)
     layouts = [i for (i,) in conn.execute("SELECT layout_id FROM layout ORDER BY layout_id DESC")]
     placed = {i for (i,) in conn.execute("SELECT DISTINCT layout_id FROM position")}
-    assert len(layouts) == layout.KEPT_VERSIONS + 3
-    assert placed == {*layouts[: layout.KEPT_VERSIONS], first}
+    assert len(layouts) == KEPT_LAYOUTS + 3
+    assert placed == {*layouts[:KEPT_LAYOUTS], first}

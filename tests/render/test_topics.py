@@ -12,8 +12,10 @@ import pytest
 
 from engine.errors import BudgetReachedError, HfmapError, PassError, StoppedError, TransientError, UsageError
 from engine.events import Event, ItemDone, ItemFailed, PassFinished, PassStarted, Subscriber
+from engine.store.layouts import read_newest_layout
+from engine.store.topics import KEPT_TREES, Topic, TopicPlace, TopicTree, read_newest_tree, rename_topic
 from render.layout import layout
-from render.topics import asking, continuity, grouping, naming, topics, tree
+from render.topics import clusters, grouping, model_naming, topics, wording
 from tests.render.database import blobs, cards, create, put
 from tests.render.naming_double import Encoder, Namer, letters, name_answer
 
@@ -45,25 +47,25 @@ def ensure(
     )
 
 
-def newest(conn: sqlite3.Connection) -> tree.Tree:
-    found = tree.newest(conn)
+def newest(conn: sqlite3.Connection) -> TopicTree:
+    found = read_newest_tree(conn)
     assert found is not None
     return found
 
 
-def check(conn: sqlite3.Connection) -> tree.Tree:
+def check(conn: sqlite3.Connection) -> TopicTree:
     """What holds of every tree."""
     found = newest(conn)
-    layers: dict[int, list[tree.Topic]] = {}
+    layers: dict[int, list[Topic]] = {}
     for topic in found.topics:
         layers.setdefault(topic.place[0], []).append(topic)
         assert topic.name
-        assert len(topic.name.split()) <= naming.MOST_WORDS
+        assert len(topic.name.split()) <= wording.MOST_WORDS
         assert topic.members
         assert set(topic.exemplars) <= set(topic.members)
         assert topic.parent is None or topic.parent[0] < topic.place[0]
     for layer in layers.values():
-        assert len({naming.folded(t.name) for t in layer}) == len(layer)
+        assert len({wording.folded(t.name) for t in layer}) == len(layer)
         members = [m for t in layer for m in t.members]
         assert len(members) == len(set(members))
     sizes = conn.execute(
@@ -72,6 +74,11 @@ def check(conn: sqlite3.Connection) -> tree.Tree:
     ).fetchall()
     assert all(size == members for size, members in sizes)
     return found
+
+
+def planned_calls(conn: sqlite3.Connection, points: int = 240) -> int:
+    """The names that the pass would ask a model for if nothing changed."""
+    return topics.plan(conn, points=points).calls
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 39, 40, 80, 150])
@@ -133,9 +140,9 @@ def test_two_databases_with_the_same_cards_have_the_same_topics(tmp_path: Path) 
 
 def test_a_model_names_and_its_calls_are_known_beforehand(conn: sqlite3.Connection) -> None:
     put(conn, cards(240))
-    assert topics.planned_calls(conn) == topics.expected(240, 400)
+    assert planned_calls(conn, 240) == topics.expected(240, 400)
     layout.ensure(conn, run_id=1, emit=lambda _: None)
-    planned = topics.planned_calls(conn)
+    planned = planned_calls(conn)
     namer = Namer()
     ensure(conn, namer)
     found = check(conn)
@@ -145,7 +152,7 @@ def test_a_model_names_and_its_calls_are_known_beforehand(conn: sqlite3.Connecti
     system, user = namer.prompts[0]
     assert "collection of the top 240 HuggingFace datasets ranked by likes" in system
     assert '    * """' in user
-    assert topics.planned_calls(conn) == 0
+    assert planned_calls(conn) == 0
     assert ensure(conn, namer).skipped
     assert ensure(conn, None).skipped
     assert len(namer.prompts) == planned
@@ -185,8 +192,8 @@ def test_a_title_from_the_documents_is_no_name(conn: sqlite3.Connection) -> None
     put(conn, cards(120))
     namer = Namer(lambda _n, _s, user: name_answer(user.partition('"""')[2].partition("\n")[0]))
     ensure(conn, namer)
-    titles = {naming.folded(row[0]) for row in conn.execute("SELECT pretty_name FROM dataset")}
-    assert not titles & {naming.folded(t.name) for t in check(conn).topics}
+    titles = {wording.folded(row[0]) for row in conn.execute("SELECT pretty_name FROM dataset")}
+    assert not titles & {wording.folded(t.name) for t in check(conn).topics}
 
 
 def test_bad_names_are_asked_for_once_more(conn: sqlite3.Connection) -> None:
@@ -233,7 +240,7 @@ def test_names_that_were_answered_are_kept_when_the_rest_is_not(conn: sqlite3.Co
     assert ensure(conn, None).skipped
 
     namer = Namer(lambda number, *_: name_answer(f"Later {letters(number)}"))
-    assert topics.planned_calls(conn) == result.unanswered
+    assert planned_calls(conn) == result.unanswered
     assert ensure(conn, namer).unanswered == 0
     assert len(namer.prompts) == result.unanswered
     assert {t.named_by for t in check(conn).topics} == {"double"}
@@ -256,7 +263,7 @@ def test_names_of_finished_layers_are_kept_when_ctrl_c_is_pressed_between_two(co
     found = check(conn)
     assert isinstance(result.error, StoppedError)
     assert sum(t.named_by == "double" for t in found.topics) == len(namer.prompts)
-    assert 0 < topics.planned_calls(conn) <= result.unanswered == result.topics - len(namer.prompts)
+    assert 0 < planned_calls(conn) <= result.unanswered == result.topics - len(namer.prompts)
 
 
 def test_a_namer_needs_an_encoder(conn: sqlite3.Connection) -> None:
@@ -307,7 +314,7 @@ def test_topics_outlive_a_map_that_is_laid_out_again(conn: sqlite3.Connection) -
     for share, made_by in ((0.01, "placed"), (0.05, "placed"), (0.2, "refit")):
         changed(conn, given, share)
         ensure(conn)
-        found = layout.newest(conn)
+        found = read_newest_layout(conn)
         assert found is not None
         assert found.made_by == made_by
         after = check(conn)
@@ -342,6 +349,23 @@ def test_what_has_strayed_in_a_new_layout_joins_the_topics_there(conn: sqlite3.C
     assert grouping.group(conn, ground, old, old.parameters, 400).made_by == "clustered"
 
 
+def test_the_pass_tells_what_it_would_do(conn: sqlite3.Connection) -> None:
+    assert topics.plan(None, points=clusters.FEWEST_POINTS - 1) == topics.TopicsPlan(0)
+    assert topics.plan(None, points=240) == topics.TopicsPlan(topics.expected(240, 400))
+    assert topics.plan(None, points=240, max_topics=6) == topics.TopicsPlan(6)
+    put(conn, cards(240))
+    made = ensure(conn)
+    # Topics are carried over, and a model may better all of their names.
+    assert topics.plan(conn, points=240, changed=20) == topics.TopicsPlan(made.topics)
+    namer = Namer()
+    ensure(conn, namer)
+    assert topics.plan(conn, points=240) == topics.TopicsPlan(0, made.topics, skipped=True)
+    assert topics.plan(conn, points=240, changed=20) == topics.TopicsPlan(0, made.topics)
+    assert topics.plan(conn, points=240, changed=80) == topics.TopicsPlan(topics.expected(240, 400))
+    changed(conn, cards(240), 20 / 240)
+    assert ensure(conn, namer).kept >= 0.9 * made.topics
+
+
 def test_only_new_topics_are_asked_for(conn: sqlite3.Connection) -> None:
     put(conn, cards(240))
     namer = Namer()
@@ -350,7 +374,7 @@ def test_only_new_topics_are_asked_for(conn: sqlite3.Connection) -> None:
     far = cards(320, vectors=blobs(320, groups=3, seed=9))[240:]
     put(conn, far)
     made = layout.ensure(conn, run_id=1, emit=lambda _: None, relayout=False)
-    planned = topics.planned_calls(conn)
+    planned = planned_calls(conn)
     result = topics.ensure(
         conn, run_id=1, layout_id=made.layout_id, namer=namer, emit=lambda _: None, text_encoder=Encoder()
     )
@@ -365,7 +389,7 @@ def test_a_persons_name_stays(conn: sqlite3.Connection) -> None:
     ensure(conn)
     topic = newest(conn).topics[-1]
     assert topic.lasting_id is not None
-    tree.rename(conn, topic.lasting_id, "  What I\n call it ")
+    rename_topic(conn, topic.lasting_id, "  What I\n call it ")
     changed(conn, given, 0.2)
     ensure(conn, Namer())
     renamed = next(t for t in newest(conn).topics if t.lasting_id == topic.lasting_id)
@@ -378,11 +402,11 @@ def test_renaming_refuses(conn: sqlite3.Connection) -> None:
     one, two = newest(conn).topics[:2]
     assert one.lasting_id is not None
     with pytest.raises(UsageError, match="empty"):
-        tree.rename(conn, one.lasting_id, "  ")
+        rename_topic(conn, one.lasting_id, "  ")
     with pytest.raises(UsageError, match="no topic"):
-        tree.rename(conn, 10**6, "Name")
+        rename_topic(conn, 10**6, "Name")
     with pytest.raises(UsageError, match="same layer"):
-        tree.rename(conn, one.lasting_id, two.name.upper())
+        rename_topic(conn, one.lasting_id, two.name.upper())
 
 
 def test_names_by_key_phrases_give_way_to_a_model(conn: sqlite3.Connection) -> None:
@@ -429,19 +453,19 @@ def test_hostile_cards_and_answers(conn: sqlite3.Connection) -> None:
     ],
 )
 def test_a_name_is_found_in_an_answer(answer: str, name: str) -> None:
-    assert asking.name_in(answer) == name
+    assert model_naming.name_in(answer) == name
 
 
 def test_carrying_over_keeps_ids_and_lets_new_datasets_join() -> None:
-    old = tree.Tree(1, "", {}, "clustered", 0)
+    old = TopicTree(1, "", {}, "clustered", 0)
     old.topics = [
-        tree.Topic((0, 0), "Left", "m", [], [1, 2], None, [1, 2, 3], 7),
-        tree.Topic((0, 1), "Gone", "m", [], [9], None, [9], 8),
-        tree.Topic((1, 0), "Left Part", "m", [], [1], (0, 0), [1, 2], 9),
-        tree.Topic((1, 1), "Gone Part", "m", [], [9], (0, 1), [9], 10),
+        Topic((0, 0), "Left", "m", [], [1, 2], None, [1, 2, 3], 7),
+        Topic((0, 1), "Gone", "m", [], [9], None, [9], 8),
+        Topic((1, 0), "Left Part", "m", [], [1], (0, 0), [1, 2], 9),
+        Topic((1, 1), "Gone Part", "m", [], [9], (0, 1), [9], 10),
     ]
     places = {1: (0.0, 0.0), 2: (0.1, 0.0), 3: (0.0, 0.1), 4: (5.0, 5.0), 5: (5.0, 5.1), 6: (0.05, 0.05)}
-    carried = continuity.carry(old, places, kept=[1, 2, 3, 4, 5])
+    carried = grouping.carry(old, places, kept=[1, 2, 3, 4, 5])
     assert [(t.place, t.name, t.members, t.parent, t.lasting_id) for t in carried] == [
         ((0, 0), "Left", [1, 2, 3, 6], None, 7),
         ((1, 0), "Left Part", [1, 2], (0, 0), 9),
@@ -449,21 +473,21 @@ def test_carrying_over_keeps_ids_and_lets_new_datasets_join() -> None:
 
 
 def test_topics_are_matched_one_to_one_and_by_their_exemplars() -> None:
-    def topic(place: tree.Place, members: range, exemplars: list[int]) -> tree.Topic:
-        return tree.Topic(place, "", "", [], exemplars, None, list(members))
+    def topic(place: TopicPlace, members: range, exemplars: list[int]) -> Topic:
+        return Topic(place, "", "", [], exemplars, None, list(members))
 
     old = [topic((0, 0), range(10), [0, 1]), topic((0, 1), range(20, 30), [20, 21])]
     new = [topic((0, 0), range(20, 28), []), topic((0, 1), range(9), []), topic((1, 0), range(8), [])]
-    found = continuity.match(old, new, unchanged=range(100))
+    found = grouping.match(old, new, unchanged=range(100))
     assert found == {(0, 0): old[1], (0, 1): old[0]}
-    assert continuity.match(old, new, unchanged=range(2, 100)) == {(0, 0): old[1]}
+    assert grouping.match(old, new, unchanged=range(2, 100)) == {(0, 0): old[1]}
 
 
 def test_a_persons_name_goes_before_an_equal_one() -> None:
     """In a new tree two topics of one layer may claim a name: in the old one they were in different layers."""
 
-    def topic(place: tree.Place, name: str, named_by: str, lasting_id: int | None = None) -> tree.Topic:
-        return tree.Topic(place, name, named_by, ["phrase"], [1], None, [1], lasting_id)
+    def topic(place: TopicPlace, name: str, named_by: str, lasting_id: int | None = None) -> Topic:
+        return Topic(place, name, named_by, ["phrase"], [1], None, [1], lasting_id)
 
     new = [topic((0, 0), "", "key-phrases"), topic((0, 1), "", "key-phrases")]
     old = {(0, 0): topic((0, 0), "Mine", "key-phrases", 5), (0, 1): topic((1, 0), "mine", "person", 6)}
@@ -479,4 +503,4 @@ def test_members_of_old_trees_are_dropped(conn: sqlite3.Connection) -> None:
     trees = [tree_id for (tree_id,) in conn.execute("SELECT tree_id FROM topic_tree ORDER BY tree_id DESC")]
     with_members = {tree_id for (tree_id,) in conn.execute("SELECT DISTINCT tree_id FROM topic_member")}
     assert len(trees) == 8
-    assert with_members == set(trees[: tree.KEPT_VERSIONS])
+    assert with_members == set(trees[:KEPT_TREES])

@@ -7,13 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from render.topics import abbreviations, clusters, keyphrases, naming
+from render.topics import clusters, keyphrases, naming, wording, words
 from render.topics.candidates import last_resort
-from render.topics.documents import Document, tasks_of
+from render.topics.documents import TopicDocument, tasks_of
 
 
-def document(number: int, body: str, *, title: str = "", tasks: tuple[str, ...] = (), language: str = "") -> Document:
-    return Document(number, f"org/{number}", title or f"Set {number}", tasks, "", language, "", "", body)
+def document(
+    number: int, body: str, *, title: str = "", tasks: tuple[str, ...] = (), language: str = ""
+) -> TopicDocument:
+    return TopicDocument(number, f"org/{number}", title or f"Set {number}", tasks, "", language, "", "", body)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ def test_a_part_of_texts_in_general_is_called_after_the_whole() -> None:
     assert "Web Text" not in name(layers, [*web, *rest, *others])[1]
 
 
-def name(layers: list[np.ndarray], papers: list[Document]) -> list[list[str]]:
+def name(layers: list[np.ndarray], papers: list[TopicDocument]) -> list[list[str]]:
     named = naming.name_layers(
         papers, keyphrases.vocabulary(papers), layers, clusters.parents(layers), lambda _d, g: g, {}
     )
@@ -158,9 +160,9 @@ def test_groups_without_phrases_are_named_after_their_exemplar() -> None:
 
 
 def test_names_that_are_alike_get_a_number() -> None:
-    taken = {naming.folded("Speech Recognition"), naming.folded("Speech Recognition 2")}
-    assert naming.unlike("speech recognitions", taken) == "speech recognitions 3"
-    assert naming.unlike("one two three four five six", {naming.folded("one two three four five six")}) == (
+    taken = {wording.folded("Speech Recognition"), wording.folded("Speech Recognition 2")}
+    assert wording.unlike("speech recognitions", taken) == "speech recognitions 3"
+    assert wording.unlike("one two three four five six", {wording.folded("one two three four five six")}) == (
         "one two three four five 2"
     )
 
@@ -176,7 +178,7 @@ def test_names_that_are_alike_get_a_number() -> None:
     ],
 )
 def test_title_case(text: str, shown: str) -> None:
-    assert naming.title_case(text) == shown
+    assert wording.title_case(text) == shown
 
 
 def test_few_or_equal_points_are_one_group() -> None:
@@ -212,7 +214,7 @@ def test_parents_hold_most_of_their_parts() -> None:
     ],
 )
 def test_abbreviations_are_the_same_phrase(first: str, second: str, alike: bool) -> None:
-    assert abbreviations.same(keyphrases.key_of(first), keyphrases.key_of(second)) is alike
+    assert words.same(keyphrases.key_of(first), keyphrases.key_of(second)) is alike
 
 
 def test_a_name_is_not_joined_with_its_abbreviation() -> None:
@@ -230,7 +232,7 @@ def test_codes_and_pairs_of_languages_are_no_phrases() -> None:
 
 
 def test_a_family_of_languages_is_part_of_a_name() -> None:
-    def told(number: int, task: str, *languages: str) -> Document:
+    def told(number: int, task: str, *languages: str) -> TopicDocument:
         return replace(document(number, "x", tasks=(task,)), languages=languages)
 
     african = [told(i, "named entity recognition", code) for i, code in enumerate(("zu", "xh", "st", "tn", "sw", "yo"))]
@@ -249,7 +251,7 @@ def test_a_family_of_languages_is_part_of_a_name() -> None:
 
 
 def test_a_subject_is_a_name_only_where_nearly_all_have_it() -> None:
-    def told(number: int, subject: str) -> Document:
+    def told(number: int, subject: str) -> TopicDocument:
         return replace(document(number, "Hate speech detection on tweets."), subject=subject)
 
     papers = [told(i, "safety alignment" if i < 4 else "") for i in range(6)]

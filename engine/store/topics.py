@@ -1,23 +1,24 @@
-"""Topic trees as the database keeps them."""
+"""Tables `topic_tree`, `topic` and `topic_member`: the topics of a layout, and what they are named from."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from engine.errors import UsageError
-from render.layout.points import now, transaction
+from engine.store.clock import utc_now
+from engine.store.connection import transaction
+from engine.store.layouts import read_subjects
 
 BY_KEY_PHRASES = "key-phrases"
 BY_PERSON = "person"
 
-# Trees whose members are kept; of older ones the topics with their names and sizes stay.
-KEPT_VERSIONS = 5
+KEPT_TREES = 5
+"""Trees whose members are kept; of older ones the topics with their names and sizes stay."""
 
-Place = tuple[int, int]
+TopicPlace = tuple[int, int]
 """A topic's layer (0 the coarsest) and its number in the layer."""
 
 
@@ -25,13 +26,13 @@ Place = tuple[int, int]
 class Topic:
     """One topic."""
 
-    place: Place
+    place: TopicPlace
     name: str
     named_by: str
     key_phrases: list[str]
     exemplars: list[int]
     """dataset_ids, most typical first."""
-    parent: Place | None
+    parent: TopicPlace | None
     members: list[int]
     """dataset_ids."""
     lasting_id: int | None = None
@@ -40,7 +41,7 @@ class Topic:
 
 
 @dataclass(slots=True)
-class Tree:
+class TopicTree:
     """All topics of one layout."""
 
     layout_id: int
@@ -48,6 +49,7 @@ class Tree:
     parameters: dict[str, Any]
     made_by: Literal["clustered", "carried"]
     changed: int
+    """Datasets that came, changed or went since the topics were last clustered."""
     topics: list[Topic] = field(default_factory=list)
     tree_id: int | None = None
     asked: bool = False
@@ -59,7 +61,23 @@ class Tree:
         return 1 + max((t.place[0] for t in self.topics), default=-1)
 
 
-def newest(conn: sqlite3.Connection, *, with_topics: bool = True) -> Tree | None:
+@dataclass(frozen=True, slots=True)
+class TopicSource:
+    """What the database holds of a dataset that topics are named from; `metadata` is its card's front matter, JSON."""
+
+    dataset_id: int
+    repo_id: str
+    name: str
+    pretty_name: str
+    language: str
+    modality: str
+    size_category: str
+    metadata: str
+    card: str
+    subject: str | None = None
+
+
+def read_newest_tree(conn: sqlite3.Connection, *, with_topics: bool = True) -> TopicTree | None:
     """The tree in force, or None where there is none yet."""
     row = conn.execute(
         "SELECT tree_id, layout_id, input_hash, parameters, made_by, changed FROM topic_tree"
@@ -69,16 +87,15 @@ def newest(conn: sqlite3.Connection, *, with_topics: bool = True) -> Tree | None
         return None
     parameters = json.loads(row[3])
     asked = bool(parameters.pop("asked", False))
-    tree = Tree(row[1], row[2], parameters, row[4], row[5], tree_id=row[0], asked=asked)
-    if with_topics:
-        tree.topics = _read_topics(conn, row[0])
-    return tree
+    topics = _read_topics(conn, row[0]) if with_topics else []
+    return TopicTree(row[1], row[2], parameters, row[4], row[5], topics, tree_id=row[0], asked=asked)
 
 
-def size(conn: sqlite3.Connection, tree_id: int) -> tuple[int, int]:
-    """How many topics a tree has, and in how many layers."""
+def count_topics(conn: sqlite3.Connection, tree_id: int, *, named_by: str | None = None) -> tuple[int, int]:
+    """How many topics a tree has, and in how many layers; with `named_by` only those named so."""
     count, layers = conn.execute(
-        "SELECT count(*), count(DISTINCT layer) FROM topic WHERE tree_id = ?", (tree_id,)
+        "SELECT count(*), count(DISTINCT layer) FROM topic WHERE tree_id = ? AND named_by = coalesce(?, named_by)",
+        (tree_id, named_by),
     ).fetchone()
     return int(count), int(layers)
 
@@ -116,8 +133,37 @@ def _read_topics(conn: sqlite3.Connection, tree_id: int) -> list[Topic]:
     return list(topics.values())
 
 
-def store(conn: sqlite3.Connection, tree: Tree, run_id: int) -> int:
-    """Write a tree in one transaction; gives the tree and its topics their ids. Returns the tree's."""
+def read_fingerprints(conn: sqlite3.Connection, layout_id: int) -> list[tuple[object, ...]]:
+    """What the topics of a layout are named from, without the cards: one row a dataset, ordered by repository id."""
+    rows = conn.execute(
+        "SELECT d.dataset_id, d.repo_id, d.pretty_name, d.language, d.task_category, d.modality, d.size_category,"
+        " d.metadata ->> '$.task_categories', d.metadata ->> '$.task_ids', d.metadata ->> '$.language',"
+        " d.metadata ->> '$.languages', c.input_hash"
+        " FROM position p JOIN dataset d ON d.dataset_id = p.dataset_id"
+        " LEFT JOIN card c ON c.dataset_id = d.dataset_id"
+        " WHERE p.layout_id = ? ORDER BY d.repo_id",
+        (layout_id,),
+    ).fetchall()
+    subjects = read_subjects(conn, [row[0] for row in rows])
+    return [(*row[1:], subject) for row, subject in zip(rows, subjects, strict=True)]
+
+
+def read_topic_sources(conn: sqlite3.Connection, layout_id: int) -> list[TopicSource]:
+    """What the topics of a layout are named from, whole cards included, ordered by repository id."""
+    rows = conn.execute(
+        "SELECT d.dataset_id, d.repo_id, d.name, coalesce(d.pretty_name, ''), d.language, d.modality,"
+        " d.size_category, d.metadata, coalesce(c.text, '')"
+        " FROM position p JOIN dataset d ON d.dataset_id = p.dataset_id"
+        " LEFT JOIN card c ON c.dataset_id = d.dataset_id"
+        " WHERE p.layout_id = ? ORDER BY d.repo_id",
+        (layout_id,),
+    ).fetchall()
+    subjects = read_subjects(conn, [row[0] for row in rows])
+    return [TopicSource(*(*row, subject)) for row, subject in zip(rows, subjects, strict=True)]
+
+
+def insert_tree(conn: sqlite3.Connection, tree: TopicTree, run_id: int) -> int:
+    """Store a tree in one transaction; gives the tree and its topics their ids. Returns the tree's."""
     with transaction(conn):
         cursor = conn.execute(
             "INSERT INTO topic_tree (run_id, layout_id, input_hash, parameters, layers, made_by, changed,"
@@ -130,14 +176,14 @@ def store(conn: sqlite3.Connection, tree: Tree, run_id: int) -> int:
                 tree.layers,
                 tree.made_by,
                 tree.changed,
-                now(),
+                utc_now(),
             ),
         )
         tree_id = tree.tree_id = int(cursor.lastrowid or 0)
-        ids: dict[Place, int] = {}
+        ids: dict[TopicPlace, int] = {}
         for topic in sorted(tree.topics, key=lambda t: t.place):
             parent_id = None if topic.parent is None else ids[topic.parent]
-            topic.topic_id = ids[topic.place] = _store_topic(conn, tree_id, topic, parent_id)
+            topic.topic_id = ids[topic.place] = _insert_topic(conn, tree_id, topic, parent_id)
             if topic.lasting_id is None:
                 topic.lasting_id = topic.topic_id
                 conn.execute("UPDATE topic SET lasting_id = topic_id WHERE topic_id = ?", (topic.topic_id,))
@@ -148,12 +194,12 @@ def store(conn: sqlite3.Connection, tree: Tree, run_id: int) -> int:
         conn.execute(
             "DELETE FROM topic_member WHERE tree_id NOT IN"
             " (SELECT tree_id FROM topic_tree ORDER BY tree_id DESC LIMIT ?)",
-            (KEPT_VERSIONS,),
+            (KEPT_TREES,),
         )
     return tree_id
 
 
-def _store_topic(conn: sqlite3.Connection, tree_id: int, topic: Topic, parent_id: int | None) -> int:
+def _insert_topic(conn: sqlite3.Connection, tree_id: int, topic: Topic, parent_id: int | None) -> int:
     cursor = conn.execute(
         "INSERT INTO topic (tree_id, layer, name, named_by, key_phrases, exemplars, parent_id, lasting_id, size)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -172,7 +218,7 @@ def _store_topic(conn: sqlite3.Connection, tree_id: int, topic: Topic, parent_id
     return int(cursor.lastrowid or 0)
 
 
-def rename(conn: sqlite3.Connection, lasting_id: int, name: str) -> None:
+def rename_topic(conn: sqlite3.Connection, lasting_id: int, name: str) -> None:
     """Give a topic of the newest tree a person's name, which stays with it while the topic lives.
 
     Raises:
@@ -189,7 +235,7 @@ def rename(conn: sqlite3.Connection, lasting_id: int, name: str) -> None:
     if row is None:
         raise UsageError(f"There is no topic {lasting_id}.", hint="`hfmap topics` lists the topics with ids.")
     topic_id, tree_id, layer = row
-    others: Sequence[tuple[str]] = conn.execute(
+    others: list[tuple[str]] = conn.execute(
         "SELECT name FROM topic WHERE tree_id = ? AND layer = ? AND topic_id <> ?", (tree_id, layer, topic_id)
     ).fetchall()
     if name.casefold() in {other.casefold() for (other,) in others}:
