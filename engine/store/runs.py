@@ -1,4 +1,4 @@
-"""Tables `run` and `call`: the ledger; and the row numbers that a run gives out."""
+"""Tables `run`, `call` and `artifact`: the ledger, the files that a run wrote, and the row numbers that it gives out."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import platform
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from engine.store.clock import utc_now
@@ -83,6 +84,23 @@ def insert_call(call: CallRow) -> Statement:
         call.outcome,
         utc_now(),
     )
+
+
+def put_artifact(conn: sqlite3.Connection, path: Path, input_hash: str, run_id: int) -> None:
+    """Store that a run wrote a file, and what from; `path` is absolute. Commits."""
+    with conn:
+        conn.execute(
+            "INSERT INTO artifact (path, input_hash, run_id, created_at) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (path) DO UPDATE SET input_hash = excluded.input_hash, run_id = excluded.run_id,"
+            " created_at = excluded.created_at",
+            (str(path), input_hash, run_id, utc_now()),
+        )
+
+
+def artifact_hash(conn: sqlite3.Connection, path: Path) -> str | None:
+    """Return the hash under which a file was stored; None for one that no run wrote."""
+    row = conn.execute("SELECT input_hash FROM artifact WHERE path = ?", (str(path),)).fetchone()
+    return row[0] if row else None
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""What only the detail drawer shows, in chunks that lie beside the page.
+"""Chunks of what only the detail drawer shows: files that lie beside the page.
 
 A chunk is a script: a page opened from the disk may load scripts that lie beside it, but may not fetch. Each
 calls `hfmap.details(number, rows)` with one entry per dataset, in the order of the frame.
@@ -11,9 +11,11 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
+from engine.queries.map import Claim, card_beginnings, card_hashes, map_claims, map_neighbors
 from engine.store.views import taxonomy_in_force
 from render.escape import lines, plain, script_json
 from render.page.axes import heading, told
@@ -29,74 +31,82 @@ NEIGHBORS = 10
 _CLAUDE = re.compile(r"claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?:-\d{8})?")
 
 
-def chunks(conn: sqlite3.Connection, frame: Frame) -> Iterator[str]:
-    """The text of each chunk, in order."""
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What the drawer shows of the datasets of a frame, but for their cards.
+
+    near: by dataset_id, its neighbours as [row of the frame, distance]. digest: SHA-256, in hex, of everything here and
+    of the cards' hashes; it does not depend on the order in which cards were read.
+    """
+
+    ids: list[int]
+    fields: list[Field]
+    claims: Mapping[int, list[Claim]]
+    near: Mapping[int, list[list[float]]]
+    digest: str
+
+
+def read(conn: sqlite3.Connection, frame: Frame) -> Details:
+    """Read what the drawer shows, each table once."""
     row_of = {dataset_id: row for row, dataset_id in enumerate(frame.dataset_ids)}
-    fields = told(taxonomy_in_force(conn))
-    for number, start in enumerate(range(0, len(frame), CHUNK)):
-        wanted = frame.dataset_ids[start : start + CHUNK]
-        rows = {dataset_id: {"fields": [], "near": [], "card": ""} for dataset_id in wanted}
-        _cards(conn, rows)
-        _claims(conn, rows, fields)
-        _neighbors(conn, rows, row_of)
-        yield f"hfmap.details({number},{script_json(list(rows.values()))});\n"
+    taxonomy = taxonomy_in_force(conn)
+    state = hashlib.sha256(taxonomy.digest.encode())
+    for card in card_hashes(conn):
+        state.update(repr(card).encode())
+    claims: dict[int, list[Claim]] = defaultdict(list)
+    for claim in map_claims(conn):
+        if claim.dataset_id in row_of:
+            state.update(repr(claim[:]).encode())
+            claims[claim.dataset_id].append(claim)
+    near: dict[int, list[list[float]]] = {}
+    for dataset_id, neighbor_id, distance in map_neighbors(conn):
+        row = row_of.get(neighbor_id)
+        if row is not None and len(found := near.setdefault(dataset_id, [])) < NEIGHBORS:
+            found.append([row, round(distance, 4)])
+    state.update(repr(near).encode())
+    return Details(frame.dataset_ids, told(taxonomy), claims, near, state.hexdigest())
 
 
-def digest(conn: sqlite3.Connection) -> str:
-    """SHA-256, in hex, of everything that the chunks are made from. Much cheaper than making them."""
-    state = hashlib.sha256(taxonomy_in_force(conn).digest.encode())
-    for sql in (
-        "SELECT d.dataset_id, c.input_hash, i.provider, i.model, v.field, v.value, v.quote, v.verified"
-        " FROM dataset d LEFT JOIN card c ON c.dataset_id = d.dataset_id"
-        " LEFT JOIN in_force i ON i.dataset_id = d.dataset_id AND i.stage = 'extract'"
-        " LEFT JOIN field_value v ON v.result_id = i.result_id WHERE d.on_map = 1 ORDER BY d.dataset_id, v.field",
-        "SELECT dataset_id, field, value, author FROM override ORDER BY dataset_id, field",
-        "SELECT n.dataset_id, n.neighbor_id, n.distance FROM neighbor n ORDER BY n.dataset_id, n.place",
-    ):
-        for row in conn.execute(sql):
-            state.update(repr(row).encode())
-    return state.hexdigest()
-
-
-def _query(conn: sqlite3.Connection, sql: str, rows: dict[int, dict[str, Any]]) -> sqlite3.Cursor:
-    return conn.execute(sql.replace(":ids", "(SELECT value FROM json_each(?))"), (json.dumps(list(rows)),))
-
-
-def _cards(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]]) -> None:
-    # Front matter of real cards ends within the first 20,000 characters; the rest of a card is not read.
-    sql = "SELECT dataset_id, substr(text, 1, 20000) FROM card WHERE dataset_id IN :ids"
-    for dataset_id, text in _query(conn, sql, rows):
-        _, body = split_front_matter(text)
-        rows[dataset_id]["card"] = lines(body, CARD_CHARACTERS)
-
-
-def _claims(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]], fields: list[Field]) -> None:
-    # Values in the card's own words, not slugs.
-    free = {field.name for field in fields if field.kind == "open"}
-    sql = (
-        "SELECT i.dataset_id, v.field, v.value, v.quote, v.verified, i.provider, i.model"
-        " FROM in_force i JOIN field_value v ON v.result_id = i.result_id"
-        " WHERE i.stage = 'extract' AND i.dataset_id IN :ids"
-    )
-    found: dict[tuple[int, str], list[str]] = {}
-    for dataset_id, field, value, quote, verified, provider, model in _query(conn, sql, rows):
-        text = plain(quote, 300)
-        told = bool(text) and text.lower() not in ("not_stated", "not stated")
-        state = "none" if not told else "verified" if verified else "unverified"
-        found[dataset_id, field] = [
-            shown(value, free=field in free),
-            text if told else "",
-            state,
-            made_by(provider, model),
+def chunks(conn: sqlite3.Connection, details: Details) -> Iterator[str]:
+    """Yield the text of each chunk, in order; the cards are read here, as far as they are shown."""
+    for number, start in enumerate(range(0, len(details.ids), CHUNK)):
+        wanted = details.ids[start : start + CHUNK]
+        # Front matter of real cards ends within the first 20,000 characters; the rest of a card is not read.
+        cards = {i: split_front_matter(text)[1] for i, text in card_beginnings(conn, wanted, 20_000)}
+        rows = [
+            {
+                "fields": _shown_claims(details.claims.get(i, []), details.fields),
+                "near": details.near.get(i, []),
+                "card": lines(cards.get(i, ""), CARD_CHARACTERS),
+            }
+            for i in wanted
         ]
-    sql = "SELECT dataset_id, field, value, author FROM override WHERE field <> 'summary' AND dataset_id IN :ids"
-    for dataset_id, field, value, author in _query(conn, sql, rows):
-        found[dataset_id, field] = [shown(value, free=field in free), "", "person", plain(author, 60)]
-    for dataset_id, row in rows.items():
-        claims = [(heading(field), found.get((dataset_id, field.name))) for field in fields]
-        row["fields"] = [[name, *claim] for name, claim in claims if claim]
+        yield f"hfmap.details({number},{script_json(rows)});\n"
 
 
+def _shown_claims(claims: list[Claim], fields: list[Field]) -> list[list[str]]:
+    """Heading, value, quote, what proves it, and who says so, of each field that something is claimed of."""
+    by_field = {claim.field: claim for claim in claims}
+    found = []
+    for field in fields:
+        claim = by_field.get(field.name)
+        if claim is None:
+            continue
+        # Values of an open field are in the card's own words, not slugs.
+        value = shown(claim.value, free=field.kind == "open")
+        if claim.origin == "person":
+            found.append([heading(field), value, "", "person", plain(claim.model, 60)])
+            continue
+        quote = plain(claim.quote, 300)
+        if quote.lower() in ("", "not_stated", "not stated"):
+            quote, state = "", "none"
+        else:
+            state = "verified" if claim.verified else "unverified"
+        found.append([heading(field), value, quote, state, made_by(claim.origin, claim.model or "")])
+    return found
+
+
+@functools.lru_cache(maxsize=256)
 def made_by(provider: str, model: str) -> str:
     """Who read a card: "by rules", "by Claude Haiku 4.5", or by a model under its own name."""
     if provider == "local":
@@ -118,11 +128,3 @@ def shown(value: str | None, *, free: bool) -> str:
     slug = ("not_stated", "not_applicable", "global")
     words = [plain(item, 80) if free and item not in slug else label(item, slug=True) for item in items]
     return ", ".join(word for word in words if word) or "None"
-
-
-def _neighbors(conn: sqlite3.Connection, rows: dict[int, dict[str, Any]], row_of: dict[int, int]) -> None:
-    sql = "SELECT dataset_id, neighbor_id, distance FROM neighbor WHERE dataset_id IN :ids ORDER BY dataset_id, place"
-    for dataset_id, neighbor_id, distance in _query(conn, sql, rows):
-        near = rows[dataset_id]["near"]
-        if neighbor_id in row_of and len(near) < NEIGHBORS:
-            near.append([row_of[neighbor_id], round(distance, 4)])

@@ -1,4 +1,4 @@
-"""One query → the page's columns.
+"""Columns of the map page, made from the database.
 
 A `Frame` holds everything that the map page shows before anyone asks for more: one row per dataset on the map
 that has a position in the newest layout, ordered by repository id, and the newest topic tree. Texts are plain
@@ -17,6 +17,7 @@ from dataclasses import astuple, dataclass, field
 from datetime import date
 from typing import Any
 
+from engine.queries.map import MapTopic, map_points, map_topics, view_columns
 from engine.store.views import taxonomy_in_force
 from render.escape import plain
 from render.page.axes import Axis, axes
@@ -38,18 +39,10 @@ MOST_WORDS = 31
 """Of a list's axis: the page keeps what a dataset has of it as a 32-bit set."""
 RARER = "Rarer values"
 
-_QUERY = """
-SELECT d.dataset_id, v.repo_id, v.author, v.name, v.pretty_name, v.summary, v.likes, v.downloads, v.created_at,
-    v.last_modified, v.gated, v.license, v.x, v.y, d.first_seen_run, c.stored_run, c.stored_at{columns}
-FROM datasets v JOIN dataset d ON d.repo_id = v.repo_id LEFT JOIN card c ON c.dataset_id = d.dataset_id
-WHERE v.on_map = 1 AND v.x IS NOT NULL AND v.y IS NOT NULL
-ORDER BY v.repo_id
-"""
-
 
 @dataclass(frozen=True, slots=True)
-class Topic:
-    """A named region. `layer` 0 is the coarsest; `parent` is an index into `Frame.topics`, or -1."""
+class Region:
+    """A named region of the map: a topic. `layer` 0 is the coarsest; `parent` is an index into `Frame.topics`, or -1."""
 
     name: str
     layer: int
@@ -84,7 +77,7 @@ class Frame:
     codes: dict[str, list[int]] = field(default_factory=dict)
     bits: dict[str, list[int]] = field(default_factory=dict)
     vocabularies: dict[str, list[str]] = field(default_factory=dict)
-    topics: list[Topic] = field(default_factory=list)
+    topics: list[Region] = field(default_factory=list)
     topic_of: list[list[int]] = field(default_factory=list)
     day: date | None = None
 
@@ -108,35 +101,32 @@ class Frame:
 
 
 def read(conn: sqlite3.Connection) -> Frame:
-    """Read the page's columns from the store."""
-    there = {column[1] for column in conn.execute("PRAGMA table_info(datasets)")}
+    """Read the page's columns from the database."""
+    there = view_columns(conn)
     # The view follows the taxonomy at the next sync or map: until then it may lack a field.
     found = tuple(axis for axis in axes(taxonomy_in_force(conn)) if axis.column in there)
-    shown = [axis.column for axis in found] + ["primary_stage"]
-    cursor = conn.execute(_QUERY.format(columns="".join(f', v."{name}" AS "v.{name}"' for name in shown)))
-    names = [column[0] for column in cursor.description]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor]
+    points = map_points(conn, [*(axis.column for axis in found), "primary_stage"])
     frame = Frame(axes=found)
     # The last run that brought something: a run that found nothing new must leave the page as it is.
-    newest = max((max(row["first_seen_run"] or 0, row["stored_run"] or 0) for row in rows), default=0)
-    for row in rows:
-        frame.dataset_ids.append(row["dataset_id"])
-        frame.repo_ids.append(row["repo_id"])
-        pretty = plain(row["pretty_name"], 120)
-        frame.pretty.append("" if pretty == plain(row["name"], 120) else pretty)
-        frame.summary.append(plain(row["summary"]))
-        frame.licence.append(plain(row["license"], 40))
-        frame.likes.append(-1 if row["likes"] is None else row["likes"])
-        frame.downloads.append(-1 if row["downloads"] is None else row["downloads"])
-        frame.created.append(_day(row["created_at"]))
-        frame.modified.append(_day(row["last_modified"]))
-        new = row["first_seen_run"] is not None and row["first_seen_run"] == newest
-        changed = row["stored_run"] is not None and row["stored_run"] == newest
+    newest = max((max(point.first_seen_run or 0, point.stored_run or 0) for point in points), default=0)
+    for point in points:
+        frame.dataset_ids.append(point.dataset_id)
+        frame.repo_ids.append(point.repo_id)
+        pretty = plain(point.pretty_name, 120)
+        frame.pretty.append("" if pretty == plain(point.name, 120) else pretty)
+        frame.summary.append(plain(point.summary))
+        frame.licence.append(plain(point.license, 40))
+        frame.likes.append(-1 if point.likes is None else point.likes)
+        frame.downloads.append(-1 if point.downloads is None else point.downloads)
+        frame.created.append(_day(point.created_at))
+        frame.modified.append(_day(point.last_modified))
+        new = point.first_seen_run is not None and point.first_seen_run == newest
+        changed = point.stored_run is not None and point.stored_run == newest
         frame.novelty.append(2 if new else 1 if changed else 0)
-        frame.x.append(row["x"])
-        frame.y.append(row["y"])
-    for axis in found:
-        values = [row[f"v.{axis.column}"] for row in rows]
+        frame.x.append(point.x)
+        frame.y.append(point.y)
+    *columns, stages = zip(*(point.values for point in points), strict=True) if points else [()] * (len(found) + 1)
+    for axis, values in zip(found, columns, strict=True):
         if axis.kind == "slugs":
             lists = [_labels(value, empty="None" if axis.may_be_empty else UNKNOWN) for value in values]
             frame.bits[axis.key], frame.vocabularies[axis.key] = _encode_lists(lists)
@@ -147,11 +137,11 @@ def read(conn: sqlite3.Connection) -> Frame:
             frame.codes[axis.key], frame.vocabularies[axis.key] = _encode(axis.key, labels)
     if "stage" in frame.bits:
         # One of its stages, for the colours.
-        labels = [label(row["v.primary_stage"], slug=True) for row in rows]
+        labels = [label(stage, slug=True) for stage in stages]
         frame.codes["primary"], frame.vocabularies["primary"] = _encode("primary", labels)
-    stored = max((row["stored_at"] or "" for row in rows), default="")
+    stored = max((point.stored_at or "" for point in points), default="")
     frame.day = date.fromisoformat(stored[:10]) if stored else None
-    _read_topics(conn, frame)
+    _add_topics(frame, map_topics(conn))
     return frame
 
 
@@ -213,34 +203,26 @@ def _encode_lists(rows: list[list[str]]) -> tuple[list[int], list[str]]:
     return [sum(1 << code for code in found) for found in codes], vocabulary
 
 
-def _read_topics(conn: sqlite3.Connection, frame: Frame) -> None:
-    tree = conn.execute("SELECT max(tree_id) FROM topic_tree").fetchone()[0]
-    rows = conn.execute(
-        "SELECT topic_id, name, layer, parent_id FROM topic WHERE tree_id = ? ORDER BY layer, topic_id", (tree,)
-    ).fetchall()
+def _add_topics(frame: Frame, topics: list[MapTopic]) -> None:
     row_of = {dataset_id: i for i, dataset_id in enumerate(frame.dataset_ids)}
-    members: dict[int, list[int]] = {topic_id: [] for topic_id, *_ in rows}
-    for topic_id, dataset_id in conn.execute(
-        "SELECT topic_id, dataset_id FROM topic_member WHERE tree_id = ?", (tree,)
-    ):
-        if dataset_id in row_of and topic_id in members:
-            members[topic_id].append(row_of[dataset_id])
+    members = {topic.topic_id: [row_of[i] for i in topic.members if i in row_of] for topic in topics}
     index: dict[int, int] = {}
     taken: set[tuple[int, str]] = set()
-    for topic_id, name, layer, parent in rows:
-        shown = plain(name, 80)
-        if not shown or not members[topic_id]:
+    for topic in topics:
+        shown = plain(topic.name, 80)
+        if not shown or not members[topic.topic_id]:
             continue
         # DataMapPlot merges equal names of one layer into one label, so they are told apart here.
         unique, count = shown, 1
-        while (layer, unique) in taken:
+        while (topic.layer, unique) in taken:
             count += 1
             unique = f"{shown} · {count}"
-        taken.add((layer, unique))
-        index[topic_id] = len(frame.topics)
-        frame.topics.append(Topic(unique, layer, index.get(parent, -1), len(members[topic_id])))
-    depth = max((topic.layer for topic in frame.topics), default=-1) + 1
+        taken.add((topic.layer, unique))
+        index[topic.topic_id] = len(frame.topics)
+        parent = -1 if topic.parent_id is None else index.get(topic.parent_id, -1)
+        frame.topics.append(Region(unique, topic.layer, parent, len(members[topic.topic_id])))
+    depth = max((region.layer for region in frame.topics), default=-1) + 1
     frame.topic_of = [[-1] * len(frame) for _ in range(depth)]
-    for topic_id, topic in index.items():
+    for topic_id, region in index.items():
         for row in members[topic_id]:
-            frame.topic_of[frame.topics[topic].layer][row] = topic
+            frame.topic_of[frame.topics[region].layer][row] = region

@@ -20,7 +20,8 @@ from typing import Any
 
 from engine.errors import PassError
 from engine.events import Event, Notice, PassFinished, PassStarted
-from engine.store.clock import utc_now
+from engine.queries.map import map_facts
+from engine.store.runs import artifact_hash, put_artifact
 from render import escape, vendor
 from render.page import document, drawer, frame, methodology, plot
 
@@ -93,12 +94,12 @@ def ensure(
                 "warning",
             )
         )
-    facts = methodology.read(conn)
+    facts, details = map_facts(conn), drawer.read(conn, data)
     preview = PREVIEW if (out / PREVIEW).is_file() else None
     inputs = _digest(
         data.digest(),
-        facts.digest(),
-        drawer.digest(conn),
+        methodology.digest(facts),
+        details.digest,
         title,
         subtitle,
         _assets(),
@@ -106,13 +107,13 @@ def ensure(
         preview,
     )
     path = out / "index.html"
-    if _stored(conn, path) == f"{inputs}:{_content(out)}":
+    if artifact_hash(conn, path.resolve()) == f"{inputs}:{_content(out)}":
         emit(PassFinished("page", time.monotonic() - started, True))
         return PageResult(path, True)
     prefix = f"{DATA}/{inputs[:12]}-"
     index = render(data, title=title, subtitle=subtitle, libraries=libraries, chunks=prefix, preview=preview)
     try:
-        for number, text in enumerate(drawer.chunks(conn, data)):
+        for number, text in enumerate(drawer.chunks(conn, details)):
             _write(out / f"{prefix}{number}.js", text)
         _write(out / "methodology.html", methodology.render(facts, data, title=title, libraries=libraries))
         _write(path, index)
@@ -121,13 +122,7 @@ def ensure(
                 old.unlink()
     except OSError as error:
         raise PassError(f"The page cannot be written: {error}", hint="Choose another folder with --out.") from error
-    with conn:
-        conn.execute(
-            "INSERT INTO artifact (path, input_hash, run_id, created_at) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (path) DO UPDATE SET input_hash = excluded.input_hash, run_id = excluded.run_id,"
-            " created_at = excluded.created_at",
-            (str(path.resolve()), f"{inputs}:{_content(out)}", run_id, utc_now()),
-        )
+    put_artifact(conn, path.resolve(), f"{inputs}:{_content(out)}", run_id)
     emit(PassFinished("page", time.monotonic() - started, False, f"{len(data):,} datasets"))
     return PageResult(path, False)
 
@@ -229,11 +224,6 @@ def _content(out: Path) -> str:
     """The hash of the page's files as they are now; of whatever is there of them."""
     paths = [out / "index.html", out / "methodology.html", *sorted((out / DATA).glob("*.js"))]
     return _digest(*((path.name, _hash(path)) for path in paths if path.is_file()))
-
-
-def _stored(conn: sqlite3.Connection, path: Path) -> str | None:
-    row = conn.execute("SELECT input_hash FROM artifact WHERE path = ?", (str(path.resolve()),)).fetchone()
-    return row[0] if row else None
 
 
 def _write(target: Path, content: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.queries.map import map_facts
 from render.page import drawer, frame, methodology, page
 
 from .fill import HOSTILE, connect, fill
@@ -22,12 +23,16 @@ def conn() -> Iterator[sqlite3.Connection]:
 
 def rows_of(conn: sqlite3.Connection) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
-    for number, text in enumerate(drawer.chunks(conn, frame.read(conn))):
+    for number, text in enumerate(drawer.chunks(conn, drawer.read(conn, frame.read(conn)))):
         match = re.fullmatch(r"hfmap\.details\((\d+),(\[.*\])\);\n", text)
         assert match
         assert int(match[1]) == number
         found += json.loads(match[2])
     return found
+
+
+def digest(conn: sqlite3.Connection) -> str:
+    return drawer.read(conn, frame.read(conn)).digest
 
 
 def test_every_dataset_has_its_row_in_the_order_of_the_frame(conn: sqlite3.Connection) -> None:
@@ -67,12 +72,12 @@ def test_a_claim_says_what_proves_it(conn: sqlite3.Connection) -> None:
 
 def test_what_a_person_set_goes_before_what_was_read(conn: sqlite3.Connection) -> None:
     fill(conn, 1)
-    before = drawer.digest(conn)
+    before = digest(conn)
     conn.execute(
         "INSERT INTO override (dataset_id, field, value, author, created_at)"
         " VALUES (1, 'subject_domain', '\"geospatial\"', 'Ada', '2026-05-01T00:00:00Z')"
     )
-    assert drawer.digest(conn) != before
+    assert digest(conn) != before
     assert rows_of(conn)[0]["fields"][0] == ["Subject", "Geospatial", "", "person", "Ada"]  # type: ignore[index]
     assert frame.read(conn).vocabularies["subject"] == ["Geospatial"]
 
@@ -101,7 +106,7 @@ def test_front_matter_is_not_shown_and_long_cards_are_cut(conn: sqlite3.Connecti
 
 def test_chunks_are_inert_whatever_a_card_says(conn: sqlite3.Connection) -> None:
     fill(conn, 60, hostile=True)
-    text = "".join(drawer.chunks(conn, frame.read(conn)))
+    text = "".join(drawer.chunks(conn, drawer.read(conn, frame.read(conn))))
     assert text.isascii()
     assert "<" not in text
     assert any("\\u003cscript" in text for _ in HOSTILE)
@@ -109,7 +114,7 @@ def test_chunks_are_inert_whatever_a_card_says(conn: sqlite3.Connection) -> None
 
 def test_the_digest_is_of_everything_in_the_chunks(conn: sqlite3.Connection) -> None:
     fill(conn, 30)
-    before = drawer.digest(conn)
+    before = digest(conn)
     for change in (
         "UPDATE card SET input_hash = 'new' WHERE dataset_id = 3",
         "UPDATE field_value SET verified = 1 - verified",
@@ -117,17 +122,29 @@ def test_the_digest_is_of_everything_in_the_chunks(conn: sqlite3.Connection) -> 
         "UPDATE neighbor SET distance = distance / 2",
     ):
         conn.execute(change)
-        assert drawer.digest(conn) != before, change
-        before = drawer.digest(conn)
+        assert digest(conn) != before, change
+        before = digest(conn)
 
 
 def test_the_digest_does_not_tell_in_which_order_cards_were_read(conn: sqlite3.Connection) -> None:
     fill(conn, 30)
-    before = drawer.digest(conn)
+    before = digest(conn)
     conn.execute("PRAGMA foreign_keys = OFF")
     for table in ("result", "embedding", "field_value", "summary"):
         conn.execute(f"UPDATE {table} SET result_id = -result_id")
-    assert drawer.digest(conn) == before
+    assert digest(conn) == before
+
+
+def test_a_page_reads_the_tables_of_its_drawer_once(conn: sqlite3.Connection, tmp_path: Path) -> None:
+    run = fill(conn, 30)
+    statements: list[str] = []
+    conn.set_trace_callback(statements.append)
+    page.ensure(conn, run_id=run, out=tmp_path, emit=lambda event: None)
+    for table in ("claim c", "neighbor", "substr(text"):
+        assert len([sql for sql in statements if table in sql and "quotes" not in sql]) == 1, table
+    statements.clear()
+    assert page.ensure(conn, run_id=run, out=tmp_path, emit=lambda event: None).skipped
+    assert not [sql for sql in statements if "substr(text" in sql], "cards are read for a new page alone"
 
 
 def test_old_chunks_go_when_new_ones_come(conn: sqlite3.Connection, tmp_path: Path) -> None:
@@ -150,7 +167,7 @@ def test_the_methodology_says_what_the_run_did(conn: sqlite3.Connection) -> None
         (run,),
     )
     data = frame.read(conn)
-    facts = methodology.read(conn)
+    facts = map_facts(conn)
     text = methodology.render(facts, data, title="A <b>map</b>", libraries=None)
     assert "A &lt;b&gt;map&lt;/b&gt;" in text
     for wanted in (
@@ -170,13 +187,13 @@ def test_the_methodology_says_what_the_run_did(conn: sqlite3.Connection) -> None
     assert f">{100 * verified / quoted:.0f} %<" in row[1]
     assert "https://" not in text
     conn.execute("UPDATE field_value SET verified = 0")
-    assert methodology.read(conn).digest() != facts.digest()
+    assert methodology.digest(map_facts(conn)) != methodology.digest(facts)
 
 
 def test_the_methodology_of_a_map_of_one(conn: sqlite3.Connection) -> None:
     fill(conn, 1, hostile=True)
     conn.execute("UPDATE spec SET model = '<script>alert(1)</script>'")
-    text = methodology.render(methodology.read(conn), frame.read(conn), title="t", libraries=None)
+    text = methodology.render(map_facts(conn), frame.read(conn), title="t", libraries=None)
     assert "<script>alert" not in text
     assert "too small for topics" in text
     assert "1 dataset," in text

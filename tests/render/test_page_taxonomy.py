@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.queries.map import map_facts
 from engine.store.views import ensure_views
 from render.page import drawer, frame, methodology, page
 from taxonomy.model import loads
@@ -41,14 +42,14 @@ def test_the_axes_are_those_of_the_taxonomy(conn: sqlite3.Connection) -> None:
 
 
 def test_the_drawer_tells_every_field_by_its_label(conn: sqlite3.Connection) -> None:
-    (chunk,) = drawer.chunks(conn, frame.read(conn))
+    (chunk,) = drawer.chunks(conn, drawer.read(conn, frame.read(conn)))
     row = json.loads(re.fullmatch(r"hfmap\.details\(0,(.*)\);\n", chunk)[1])[0]  # type: ignore[index]
     assert [name for name, *_ in row["fields"]] == ["What about", "Mood", "Extent", "Uses", "Places", "Noisy"]
     assert {name: value for name, value, *_ in row["fields"]}["Places"] == "the far-north"
 
 
 def test_the_methodology_explains_its_fields(conn: sqlite3.Connection) -> None:
-    text = methodology.render(methodology.read(conn), frame.read(conn), title="t", libraries=None)
+    text = methodology.render(map_facts(conn), frame.read(conn), title="t", libraries=None)
     assert "How the records feel." in text
     assert "provenance_method" not in text
 
