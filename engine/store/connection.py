@@ -10,15 +10,15 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-import aiosqlite
-import anyio
-from filelock import FileLock, Timeout
 
 from engine.errors import DatabaseBusyError, DatabaseTooNewError, StoreError
 from engine.store.clock import utc_now
 from engine.store.migrations import application_id, migrate, schema_sql, schema_version, statements
+
+if TYPE_CHECKING:
+    import aiosqlite
 
 BUSY_MS = 10_000
 """How long a connection waits for another's transaction; a batch takes milliseconds."""
@@ -213,6 +213,9 @@ def transaction(conn: sqlite3.Connection) -> Iterator[None]:
 @asynccontextmanager
 async def open_reader(path: Path) -> AsyncIterator[aiosqlite.Connection]:
     """Open a prepared database for reading from the event loop, on a thread of its own; it sees every committed change."""
+    import aiosqlite
+    import anyio
+
     conn = await aiosqlite.connect(path, isolation_level=None, timeout=BUSY_MS / 1000)
     try:
         await conn.execute("PRAGMA query_only = ON")
@@ -231,6 +234,8 @@ def writing(path: Path, command: str = "hfmap") -> Iterator[None]:
         DatabaseBusyError: another process holds it; the sentence names it.
         StoreError: the lock file cannot be made.
     """
+    from filelock import FileLock, Timeout
+
     with store_errors(path):
         path.absolute().parent.mkdir(parents=True, exist_ok=True)
     file = Path(f"{path}.lock")
