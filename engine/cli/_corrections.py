@@ -12,9 +12,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from engine import queries
 from engine.errors import HfmapError, UsageError
 from engine.store.clock import iso_utc
-from engine.store.datasets import find_dataset
 from engine.store.overrides import SUMMARY, Correction
 from taxonomy.corrections import CorrectionError, read_summary, read_value, written
 from taxonomy.model import Taxonomy
@@ -89,7 +89,7 @@ def read_file(name: str, conn: sqlite3.Connection, taxonomy: Taxonomy) -> list[C
 
 def _correction(conn: sqlite3.Connection, taxonomy: Taxonomy, row: dict[str, str], *, explain: bool) -> Correction:
     repo_id = row["repo_id"].strip()
-    known = find_dataset(conn, repo_id)
+    known = queries.known_dataset(conn, repo_id)
     if known is None:
         hint = _like(conn, repo_id) if explain else None
         raise CorrectionError(f'there is no dataset "{repo_id}" in the database', hint=hint)
@@ -106,10 +106,8 @@ def _correction(conn: sqlite3.Connection, taxonomy: Taxonomy, row: dict[str, str
 
 
 def _like(conn: sqlite3.Connection, repo_id: str) -> str | None:
-    from engine.cli.show import find
-
     try:
-        return f"Did you mean {find(conn, repo_id)[1]}?"
+        return f"Did you mean {queries.find_dataset(conn, repo_id)[1]}?"
     except HfmapError as error:
         return error.hint
 

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import click
 
+from engine import queries
 from engine.cli._options import db_option, json_option
 from engine.cli._output import Output
 from engine.cli._text import plain, size
@@ -30,8 +31,6 @@ from engine.config import (
     unknown_variables,
 )
 from engine.errors import EXIT_DONE, EXIT_FAILED, HfmapError
-from engine.queries import open_database
-from engine.queries.integrity import integrity, missing_of_sqlite
 from engine.text import shown
 
 REACH_SECONDS = 5.0
@@ -168,8 +167,8 @@ def _database(path: Path) -> list[Check]:
     if not path.exists():
         return [Check("database", "note", f"none at {path} yet; make one: hfmap sync --source sample")]
     try:
-        with open_database(path) as conn:
-            found = integrity(conn)
+        with queries.open_database(path) as conn:
+            found = queries.check_integrity(conn)
     except HfmapError as error:
         return [Check("database", "failed", f"{error} {error.hint or ''}".strip())]
     except sqlite3.Error as error:
@@ -210,7 +209,7 @@ def _packages() -> list[Check]:
 def _interpreter() -> list[Check]:
     """Python, and a SQLite with all that the schema needs."""
     checks = [Check("python", "ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")]
-    lacking = missing_of_sqlite()
+    lacking = queries.missing_of_sqlite()
     checks.append(
         Check("sqlite", "failed" if lacking else "ok", lacking or f"SQLite {sqlite3.sqlite_version} with FTS5")
     )

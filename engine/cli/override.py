@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
+from engine import queries
 from engine.cli._corrections import COLUMNS, read_correction, read_file, write_file
 from engine.cli._options import correcting, db_option, json_option, reading
 from engine.cli._output import Output
 from engine.cli._rows import write_rows
-from engine.cli.show import find
 from engine.errors import UsageError
 from engine.store.overrides import SUMMARY, Correction, clear_corrections, put_corrections, read_corrections
 from engine.store.views import taxonomy_in_force
@@ -90,7 +90,7 @@ def _set(
     from taxonomy.answers.summaries import summary_problem
 
     with correcting(db) as conn:
-        dataset_id, repo_id = find(conn, wanted_id)
+        dataset_id, repo_id = queries.find_dataset(conn, wanted_id)
         taxonomy = taxonomy_in_force(conn)
         try:
             corrections = [
@@ -109,7 +109,7 @@ def _set(
 
 def _clear(output: Output, db: str | None, wanted_id: str, field: str | None) -> None:
     with correcting(db) as conn:
-        dataset_id, repo_id = find(conn, wanted_id)
+        dataset_id, repo_id = queries.find_dataset(conn, wanted_id)
         fields = clear_corrections(conn, dataset_id, field)
     if not fields:
         output.say(f"{repo_id}: there is no correction{f' of {field}' if field else ''} to take back.")
@@ -129,7 +129,7 @@ def _corrections(count: int) -> str:
 
 def _list(output: Output, db: str | None, wanted_id: str | None) -> None:
     with reading(db) as conn:
-        rows = _rows(conn, None if wanted_id is None else find(conn, wanted_id)[0])
+        rows = _rows(conn, None if wanted_id is None else queries.find_dataset(conn, wanted_id)[0])
         taxonomy = taxonomy_in_force(conn)
     if output.mode == "json":
         write_rows(output, COLUMNS, rows, "json")

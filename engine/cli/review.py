@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import heapq
 import shlex
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from engine import queries
 from engine.cli._options import db_option, json_option, reading
 from engine.cli._output import Output
 from engine.cli._text import plain
-from engine.queries.review import Doubt, doubts
-from engine.store.views import taxonomy_in_force
 from taxonomy.corrections import written
+
+if TYPE_CHECKING:
+    from engine.queries.doubts import Doubt
 
 
 @click.command()
@@ -29,9 +30,8 @@ def review(limit: int, db: str | None, as_json: bool) -> None:
     """
     output = Output("json" if as_json else "human")
     with reading(db) as conn:
-        fields = frozenset(field.name for field in taxonomy_in_force(conn))
-        found = list(doubts(conn, fields))
-    first = heapq.nsmallest(limit, found, key=_order)
+        found = queries.review(conn)
+    first = found[:limit]
     if as_json:
         output.json([{**asdict(doubt), "command": command(doubt)} for doubt in first], indent=2)
         return
@@ -53,10 +53,6 @@ def command(doubt: Doubt) -> str:
     """The command that corrects a value: with what another provider read, where one disagrees."""
     value = shlex.quote(written(doubt.others[0].value)) if doubt.others else "VALUE"
     return f"hfmap override {shlex.quote(doubt.repo_id)} {doubt.field} {value}"
-
-
-def _order(doubt: Doubt) -> tuple[Any, ...]:
-    return (-doubt.score, doubt.rank is None, doubt.rank, doubt.repo_id, doubt.field)
 
 
 def _shown(value: Any) -> str:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
+import os
 import sys
-from collections.abc import Iterator
+from dataclasses import astuple
 from itertools import chain
 
 import click
 
+from engine import queries
 from engine.cli._options import db_option, reading
 from engine.cli._output import Output
-from engine.cli._rows import FORMATS, Cells, write_rows
-from engine.errors import UsageError
-from engine.queries.sql import Guarded
+from engine.cli._rows import FORMATS, write_rows
+from engine.errors import HfmapError, UsageError
 
-PROMISED = ("datasets", "quotes", "spending", "run")
-"""The views and the table that DESIGN promises to people who write SQL; --schema names them first."""
 TIMEOUT_SECONDS = 30.0
 LONGEST_QUERY = 1_000_000
 
@@ -49,10 +47,12 @@ def sql(query: str | None, db: str | None, form: str, schema: bool, timeout: flo
         )
     with reading(db) as conn:
         if query is None:
-            write_rows(output, ("name", "kind", "column", "type"), list(_schema(conn)), form)
+            rows = [astuple(column) for column in queries.schema(conn)]
+            write_rows(output, ("name", "kind", "column", "type"), rows, form)
             return 0
         statement = _read_query() if query == "-" else query
-        columns, batches = Guarded(conn, seconds=timeout).query(statement)
+        guarded = queries.GuardedConnection(conn, seconds=timeout, stuck=_end)
+        columns, batches = guarded.query(statement)
         write_rows(output, columns, chain.from_iterable(batches), form)
     return 0
 
@@ -64,13 +64,8 @@ def _read_query() -> str:
     return text
 
 
-def _schema(conn: sqlite3.Connection) -> Iterator[Cells]:
-    listed = conn.execute(
-        # What full-text search keeps for itself is of use to nobody.
-        "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow'"
-        " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-    ).fetchall()
-    order = {name: place for place, name in enumerate(PROMISED)}
-    for name, kind in sorted(listed, key=lambda t: (order.get(t[0], len(order)), t[1] != "view", t[0])):
-        for column in conn.execute("SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1", (name,)):
-            yield (name, kind, column[0], column[1])
+def _end(error: HfmapError) -> None:
+    """End the process: what SQLite is at cannot be stopped otherwise."""
+    sys.stderr.write(f"hfmap: {error}\n       {error.hint}\n")
+    sys.stderr.flush()
+    os._exit(error.exit_code)

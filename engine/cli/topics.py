@@ -2,38 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 
+from engine import queries
 from engine.cli._options import correcting, db_option, json_option, reading
 from engine.cli._output import Output
 from engine.cli._text import plain
 from engine.errors import UsageError
 from engine.store.topics import rename_topic
 
+if TYPE_CHECKING:
+    from engine.queries.topic_tree import TopicNode
+
 PHRASES = 8
 """Key phrases shown of each topic; --json has all."""
 EXEMPLARS = 3
 LONGEST_NAME = 80
 """Characters of a name: what the page has room for, as for names by models."""
-
-_TREE = "SELECT tree_id, layout_id, layers, made_by, changed, created_at FROM topic_tree ORDER BY tree_id DESC LIMIT 1"
-_TOPICS = """
-SELECT coalesce(t.lasting_id, t.topic_id) AS id, t.layer, t.name, t.named_by, t.size,
-    coalesce(p.lasting_id, p.topic_id) AS parent, t.key_phrases, t.exemplars
-FROM topic t LEFT JOIN topic p ON p.topic_id = t.parent_id
-WHERE t.tree_id = ? ORDER BY t.layer, t.size DESC, t.name
-"""
-# A dataset that has left the map, or is gone, is no example of what a reader finds there.
-_EXEMPLARS = """
-SELECT d.dataset_id, d.repo_id FROM topic t, json_each(t.exemplars) e
-JOIN dataset d ON d.dataset_id = e.value WHERE t.tree_id = ? AND d.on_map = 1
-"""
 
 
 @click.command()
@@ -57,59 +47,38 @@ def topics(*, layer: int | None, rename: tuple[str, str] | None, db: str | None,
         _rename(output, db, *rename)
         return
     with reading(db) as conn:
-        tree = read_tree(conn)
-    if tree is None:
-        if as_json:
-            output.json(None)
-        output.say("There are no topics yet. They are found by: hfmap sync")
-        return
-    if layer is not None:
-        if not 0 <= layer < tree["layers"]:
-            raise UsageError(f"There is no layer {layer}.", hint=f"layers are 0 (coarsest) to {tree['layers'] - 1}.")
-        tree["topics"] = [topic for topic in tree["topics"] if topic["layer"] == layer]
+        tree = queries.topics(conn, layer)
     if as_json:
-        output.json(tree, indent=2)
-        return
-    for line in _lines(tree["topics"]):
-        output.data(line)
+        output.json(None if tree is None else asdict(tree), indent=2)
+    if tree is None:
+        output.say("There are no topics yet. They are found by: hfmap sync")
+    elif not as_json:
+        for line in _lines(tree.topics):
+            output.data(line)
 
 
-def read_tree(conn: sqlite3.Connection) -> dict[str, Any] | None:
-    """The newest tree as JSON values, topics ordered by layer (0 the coarsest) and size; None where there is none."""
-    head = conn.execute(_TREE).fetchone()
-    if head is None:
-        return None
-    tree = dict(head)
-    names = {row["dataset_id"]: row["repo_id"] for row in conn.execute(_EXEMPLARS, (tree["tree_id"],))}
-    tree["topics"] = [dict(row) for row in conn.execute(_TOPICS, (tree["tree_id"],))]
-    for topic in tree["topics"]:
-        topic["key_phrases"] = json.loads(topic["key_phrases"])
-        topic["exemplars"] = [names[i] for i in json.loads(topic["exemplars"]) if i in names]
-    return tree
-
-
-def _lines(topics: Sequence[dict[str, Any]]) -> Iterator[str]:
+def _lines(topics: Sequence[TopicNode]) -> Iterator[str]:
     """Each topic under the one it is part of; those without one (in this list) at the edge."""
-    shown = {topic["id"] for topic in topics}
-    parts: dict[int | None, list[dict[str, Any]]] = defaultdict(list)
+    shown = {topic.id for topic in topics}
+    parts: dict[int | None, list[TopicNode]] = defaultdict(list)
     for topic in topics:
-        parts[topic["parent"] if topic["parent"] in shown else None].append(topic)
+        parts[topic.parent if topic.parent in shown else None].append(topic)
     width = max((len(str(i)) for i in shown), default=1)
     yield f"{'id':>{width}}  topic (datasets)"
 
     def walk(parent: int | None, depth: int) -> Iterator[str]:
         for topic in parts[parent]:
-            mark = " *" if topic["named_by"] == "person" else ""
+            mark = " *" if topic.named_by == "person" else ""
             edge = " " * (width + 2) + "  " * depth
-            yield f"{topic['id']:>{width}}  {'  ' * depth}{plain(topic['name'])} ({topic['size']:,}){mark}"
-            if topic["key_phrases"]:
-                yield f"{edge}  · {plain(', '.join(topic['key_phrases'][:PHRASES]))}"
-            if topic["exemplars"]:
-                yield f"{edge}  · like {plain(', '.join(topic['exemplars'][:EXEMPLARS]))}"
-            yield from walk(topic["id"], depth + 1)
+            yield f"{topic.id:>{width}}  {'  ' * depth}{plain(topic.name)} ({topic.size:,}){mark}"
+            if topic.key_phrases:
+                yield f"{edge}  · {plain(', '.join(topic.key_phrases[:PHRASES]))}"
+            if topic.exemplars:
+                yield f"{edge}  · like {plain(', '.join(topic.exemplars[:EXEMPLARS]))}"
+            yield from walk(topic.id, depth + 1)
 
     yield from walk(None, 0)
-    if any(topic["named_by"] == "person" for topic in topics):
+    if any(topic.named_by == "person" for topic in topics):
         yield "* named by a person"
 
 

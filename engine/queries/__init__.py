@@ -1,10 +1,13 @@
-"""Questions to a database of hfmap: a connection in, frozen dataclasses out. What the command line prints is asked here.
+"""Questions to a database of hfmap: a connection in, frozen dataclasses out. The command line prints these very answers.
 
 from pathlib import Path
-from engine.queries import open_database
+from engine.queries import open_database, related, search, status
 
 with open_database(Path("hfmap.sqlite")) as conn:
-    ...
+    print(status(conn).on_map)
+    for match in search(conn, "speech recognition", limit=5):
+        print(match.repo_id, match.hit)
+        print(*related(conn, match.repo_id, limit=3), sep="\n")
 """
 
 from __future__ import annotations
@@ -12,9 +15,77 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from engine.store.connection import open_readonly
+
+if TYPE_CHECKING:
+    from engine.queries.datasets import Claim, Dataset, dataset, find_dataset, known_dataset
+    from engine.queries.diff import Change, Changes, changes
+    from engine.queries.doubts import Doubt, OtherReading, review
+    from engine.queries.integrity import Integrity, check_integrity, missing_of_sqlite
+    from engine.queries.matches import TextMatch, VectorMatch, alike, related, search
+    from engine.queries.overview import Status, status
+    from engine.queries.sql import GuardedConnection, SchemaColumn, schema
+    from engine.queries.topic_tree import TopicNode, TopicTree, topics
+
+__all__ = [
+    "Change",
+    "Changes",
+    "Claim",
+    "Dataset",
+    "Doubt",
+    "GuardedConnection",
+    "Integrity",
+    "OtherReading",
+    "SchemaColumn",
+    "Status",
+    "TextMatch",
+    "TopicNode",
+    "TopicTree",
+    "VectorMatch",
+    "alike",
+    "changes",
+    "check_integrity",
+    "dataset",
+    "find_dataset",
+    "known_dataset",
+    "missing_of_sqlite",
+    "open_database",
+    "related",
+    "review",
+    "schema",
+    "search",
+    "status",
+    "topics",
+]
+
+# A command asks one question: the modules of the others are not imported for it. None of them has the name of a
+# function, which it would hide.
+_HOMES = {
+    "datasets": ("Claim", "Dataset", "dataset", "find_dataset", "known_dataset"),
+    "diff": ("Change", "Changes", "changes"),
+    "doubts": ("Doubt", "OtherReading", "review"),
+    "integrity": ("Integrity", "check_integrity", "missing_of_sqlite"),
+    "matches": ("TextMatch", "VectorMatch", "alike", "related", "search"),
+    "overview": ("Status", "status"),
+    "sql": ("GuardedConnection", "SchemaColumn", "schema"),
+    "topic_tree": ("TopicNode", "TopicTree", "topics"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            value = globals()[name] = getattr(import_module(f"engine.queries.{module}"), name)
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 @contextmanager

@@ -19,7 +19,7 @@ class Integrity:
     faults: tuple[str, ...]
 
 
-def integrity(conn: sqlite3.Connection) -> Integrity:
+def check_integrity(conn: sqlite3.Connection) -> Integrity:
     """Check a database's file as `PRAGMA quick_check` does; it reads all of it.
 
     Raises:

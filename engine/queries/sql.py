@@ -1,4 +1,4 @@
-"""A database connection for questions from anywhere: it can read, only read, and not for ever.
+"""Ask a database in SQL from anywhere: the connection can read, only read, and not for ever.
 
 `mode=ro` and `PRAGMA query_only` are not enough: a statement can turn the pragma off, attach another file and
 write that. So the connection also may attach nothing, and SQLite asks an authorizer about every part of a
@@ -7,12 +7,11 @@ statement before it runs; what is not known to be harmless is refused.
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import EXIT_FAILED, HfmapError, UsageError
@@ -63,7 +62,7 @@ _FAULTS = frozenset(
 """Codes of errors that are not the query's: "malformed" alone may also be said of a JSON text."""
 
 GRACE = 1.0
-"""Seconds after the time limit at which a query that cannot be stopped ends with its process."""
+"""Seconds after the time limit at which a query counts as one that cannot be stopped."""
 
 # One value may be 64 MB. Patterns of LIKE and GLOB are short: no step can be stopped halfway, and one long
 # pattern may take hours.
@@ -85,12 +84,24 @@ class TimeLimitError(HfmapError):
     exit_code = EXIT_FAILED
 
 
-class Guarded:
-    """A read-only connection and the seconds its query may take; waiting for a slow reader does not count."""
+class GuardedConnection:
+    """A connection that takes one question and the seconds that may last; waiting for a slow reader does not count.
 
-    def __init__(self, conn: sqlite3.Connection, *, seconds: float) -> None:
+    It changes `conn` for good: rows are tuples, and nothing can be written, attached or set any more. `stuck` is called
+    from another thread where SQLite does not stop in time: one call of a function, such as instr over megabytes, cannot
+    be stopped from within the process.
+    """
+
+    def __init__(
+        self,
+        conn: sqlite3.Connection,
+        *,
+        seconds: float,
+        stuck: Callable[[TimeLimitError], object] | None = None,
+    ) -> None:
         self._conn = conn
         self._seconds = seconds
+        self._stuck = stuck
         self._left = seconds
         self._deadline = float("inf")
         conn.row_factory = None
@@ -135,7 +146,7 @@ class Guarded:
 class _Clock:
     """Counts the time inside it against the limit, and explains the errors that come out."""
 
-    def __init__(self, guarded: Guarded) -> None:
+    def __init__(self, guarded: GuardedConnection) -> None:
         self._guarded = guarded
 
     def __enter__(self) -> None:
@@ -155,10 +166,8 @@ class _Clock:
             raise _explain(error, late=late, seconds=self._guarded._seconds) from error
 
     def _give_up(self) -> None:
-        error = _too_long(self._guarded._seconds)
-        sys.stderr.write(f"hfmap: {error}\n       {error.hint}\n")
-        sys.stderr.flush()
-        os._exit(error.exit_code)
+        if self._guarded._stuck is not None:
+            self._guarded._stuck(_too_long(self._guarded._seconds))
 
 
 def _too_long(seconds: float) -> TimeLimitError:
@@ -201,3 +210,32 @@ def _authorize(action: int, first: str | None, second: str | None, _database: st
         if name in _PRAGMAS and (second is None or name in _PRAGMAS_WITH_NAME):
             return sqlite3.SQLITE_OK
     return sqlite3.SQLITE_DENY
+
+
+PROMISED = ("datasets", "quotes", "spending", "run")
+"""The views and the table that people may rely on; `schema` names them first."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaColumn:
+    """A column of a view or table; `kind` says which of the two, `type` is empty where SQLite knows none."""
+
+    name: str
+    kind: str
+    column: str
+    type: str
+
+
+def schema(conn: sqlite3.Connection) -> list[SchemaColumn]:
+    """List the columns of all views and tables: the promised ones first, then other views, then tables."""
+    listed = conn.execute(
+        # What full-text search keeps for itself is of use to nobody.
+        "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow'"
+        " AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    ).fetchall()
+    order = {name: place for place, name in enumerate(PROMISED)}
+    columns = []
+    for name, kind in sorted(listed, key=lambda t: (order.get(t[0], len(order)), t[1] != "view", t[0])):
+        for column in conn.execute("SELECT name, type FROM pragma_table_xinfo(?) WHERE hidden <> 1", (name,)):
+            columns.append(SchemaColumn(name, kind, *column))
+    return columns

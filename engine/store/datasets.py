@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -291,15 +290,3 @@ class DatasetReader:
         """Return the whole card of a dataset that has one."""
         rows = list(await self._conn.execute_fetchall("SELECT text FROM card WHERE dataset_id = ?", (dataset_id,)))
         return str(rows[0][0])
-
-
-def find_dataset(conn: sqlite3.Connection, repo_id: str) -> tuple[int, str] | None:
-    """Find a dataset by its id or by one it had before it was renamed; return its row number and present id."""
-    row = conn.execute(
-        "SELECT dataset_id, repo_id FROM ("
-        " SELECT dataset_id, repo_id, card_status = 'deleted' AS place FROM dataset WHERE repo_id = ?1"
-        " UNION ALL SELECT d.dataset_id, d.repo_id, 0.5 FROM alias a JOIN dataset d USING (dataset_id)"
-        " WHERE a.repo_id = ?1) ORDER BY place LIMIT 1",
-        (repo_id,),
-    ).fetchone()
-    return None if row is None else (int(row[0]), str(row[1]))

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from engine.cli.app import hfmap as command
-from engine.cli.search import full_text_query
 from engine.errors import UsageError
+from engine.queries.matches import full_text_query
 from engine.store.connection import prepare
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import StoreError, UsageError
+from engine.queries import known_dataset
 from engine.store.connection import open_passes, prepare, transaction
-from engine.store.datasets import CardRow, find_dataset, insert_card
+from engine.store.datasets import CardRow, insert_card
 from engine.store.migrations import schema_sql
 from engine.store.overrides import Correction, clear_corrections, put_corrections, read_corrections
 from engine.store.results import Spec, put_in_force
@@ -269,7 +270,7 @@ def test_corrections_go_with_a_renamed_repository(conn: sqlite3.Connection) -> N
     put_corrections(conn, [Correction(new, "geo_scope", ["Chile"])])
     conn.execute("UPDATE dataset SET card_status = 'deleted', on_map = 0 WHERE dataset_id = ?", (old,))
     conn.execute("INSERT OR REPLACE INTO alias (repo_id, dataset_id, run_id) VALUES ('old/name', ?, 1)", (new,))
-    assert find_dataset(conn, "old/name") == (new, "new/name")
+    assert known_dataset(conn, "old/name") == (new, "new/name")
     kept = {c.field: c.value for _, c in read_corrections(conn)}
     assert kept == {"summary": "Corrected words.", "geo_scope": ["Chile"]}
     assert (row(conn, "new/name")["summary"], row(conn, "old/name")["summary"]) == ("Corrected words.", "A thing.")

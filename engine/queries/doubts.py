@@ -1,13 +1,13 @@
-"""Values that may be wrong, and why: what `hfmap review` lists."""
+"""List the values that may be wrong, and why, the most doubtful first."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from engine.store.views import taxonomy_in_force
 from taxonomy.model import ABSTENTIONS
 from taxonomy.model_names import spelling_key
 
@@ -20,12 +20,12 @@ _INVALID, _DISAGREE, _UNVERIFIED, _NO_QUOTE, _UNSURE, _REPAIRED = 1.0, 0.8, 0.6,
 _ABSTAINS = 0.4
 """What is left of a doubt about a value that only says that the card is silent."""
 
-_LIKELIEST = 200
-"""Quotes, in characters, are enough to look at."""
+_LONGEST_QUOTE = 200
+"""Characters of a quote are enough to look at."""
 
 
 @dataclass(frozen=True, slots=True)
-class Other:
+class OtherReading:
     """What another provider read from the same card. `value` is a JSON value."""
 
     provider: str
@@ -49,7 +49,7 @@ class Doubt:
     model: str
     score: float
     reasons: tuple[str, ...]
-    others: tuple[Other, ...]
+    others: tuple[OtherReading, ...]
 
 
 # The newest result of each other provider, made from the same card text.
@@ -74,20 +74,26 @@ WHERE i.stage = 'extract' AND NOT EXISTS (
 """
 
 
-def doubts(conn: sqlite3.Connection, fields: frozenset[str]) -> Iterator[Doubt]:
-    """Every value in force of a dataset on the map that something speaks against; corrected ones are left out."""
-    others: dict[tuple[int, str], list[Other]] = {}
-    for row in conn.execute(_OTHERS):
-        if row[4] is not None:
-            others.setdefault((row[0], row[1]), []).append(Other(row[2], row[3], json.loads(row[4])))
-    for row in conn.execute(_VALUES):
-        if row[3] in fields:
-            doubt = _doubt(tuple(row), others.get((row[0], row[3]), []))
-            if doubt.reasons:
-                yield doubt
+def review(conn: sqlite3.Connection) -> list[Doubt]:
+    """List every value in force that something speaks against, of datasets on the map, the most doubtful first.
+
+    That is: a quote that is not in the card, two providers that disagree, low confidence, a repaired answer. Corrected
+    values are left out, and fields that the taxonomy in force does not have.
+    """
+    fields = {field.name for field in taxonomy_in_force(conn)}
+    others: dict[tuple[int, str], list[OtherReading]] = {}
+    for dataset_id, field, provider, model, text, _ in conn.execute(_OTHERS):
+        if text is not None:
+            others.setdefault((dataset_id, field), []).append(OtherReading(provider, model, json.loads(text)))
+    doubts = (_doubt(tuple(row), others.get((row[0], row[3]), [])) for row in conn.execute(_VALUES) if row[3] in fields)
+    return sorted((doubt for doubt in doubts if doubt.reasons), key=_order)
 
 
-def _doubt(row: tuple[Any, ...], others: list[Other]) -> Doubt:
+def _order(doubt: Doubt) -> tuple[Any, ...]:
+    return (-doubt.score, doubt.rank is None, doubt.rank, doubt.repo_id, doubt.field)
+
+
+def _doubt(row: tuple[Any, ...], others: list[OtherReading]) -> Doubt:
     _, repo_id, rank, field, text, quote, verified, confidence, problem, provider, model = row
     value = None if text is None else json.loads(text)
     reasons: list[tuple[float, str]] = []
@@ -111,7 +117,7 @@ def _doubt(row: tuple[Any, ...], others: list[Other]) -> Doubt:
         rank=rank,
         field=field,
         value=value,
-        quote=quote[:_LIKELIEST] if quote else quote,
+        quote=quote[:_LONGEST_QUOTE] if quote else quote,
         verified=bool(verified),
         confidence=confidence,
         problem=problem,
