@@ -66,7 +66,7 @@ def main() -> None:
     shipped(labelled, rows)
 
 
-def embedding(cards: Sequence[data.Card]) -> None:
+def embedding(cards: Sequence[data.CorpusCard]) -> None:
     """Nearest-neighbour accuracy of the table, its teacher and TF-IDF on the same texts."""
     print("\nEmbedding: kNN accuracy %, k=10, leave-one-out on the labelled cards")
     embedder = StaticEmbedder()
@@ -92,7 +92,7 @@ def embedding(cards: Sequence[data.Card]) -> None:
         print(f"  {name:26}" + "".join(f"{scores.knn_accuracy(rows, of):12.1f}" for of in labels.values()))
 
 
-def resources(cards: Sequence[data.Card], corpus: Path) -> None:
+def resources(cards: Sequence[data.CorpusCard], corpus: Path) -> None:
     """Speed, and the memory of a process that does nothing but embed."""
     embedder = StaticEmbedder()
     embedder.encode(["warm"])
@@ -117,7 +117,7 @@ def resources(cards: Sequence[data.Card], corpus: Path) -> None:
     print(f"  table loaded in {float(load):.2f} s (0.3); process {float(memory):.0f} MB (250)")
 
 
-def card_fields(cards: Sequence[data.Card], rows: Sequence[data.Row]) -> None:
+def card_fields(cards: Sequence[data.CorpusCard], rows: Sequence[data.CorpusRow]) -> None:
     """Agreement of each field with the reference, cross-validated."""
     found: dict[str, Mapping[str, FieldValue]] = {}
     for train, test in data.folds(cards, [data.key(card.id) for card in cards]):
@@ -169,7 +169,7 @@ def calibration(judged: Sequence[tuple[float, bool]]) -> None:
     print()
 
 
-def row_fields(rows: Sequence[data.Row]) -> None:
+def row_fields(rows: Sequence[data.CorpusRow]) -> None:
     """The same on the rows' summaries."""
     found: dict[str, Mapping[str, FieldValue]] = {}
     for train, test in data.folds(rows, [data.key(row.id) for row in rows]):
@@ -184,7 +184,7 @@ def row_fields(rows: Sequence[data.Row]) -> None:
         print(f"  {name:20}{scores.majority(labels):9.1f}{scores.accuracy(shown, labels):8.1f}{goal}")
 
 
-def summaries(cards: Sequence[data.Card], everything: Sequence[data.Card]) -> None:
+def summaries(cards: Sequence[data.CorpusCard], everything: Sequence[data.CorpusCard]) -> None:
     """ROUGE-L with the reference, cross-validated; the house rules on all cards."""
     measured: list[float] = []
     for train, test in data.folds(cards, [data.key(card.id) for card in cards]):
@@ -200,7 +200,7 @@ def summaries(cards: Sequence[data.Card], everything: Sequence[data.Card]) -> No
     print(f" of {len(lines)}: {long} over 25 words (0), {bad} bad openings or other faults (≤ 1 %)")
 
 
-def enrichment(cards: Sequence[data.Card]) -> None:
+def enrichment(cards: Sequence[data.CorpusCard]) -> None:
     """Fields and summaries in one thread, twice."""
     linear.load()
     taxonomy = load_taxonomy()
@@ -213,7 +213,7 @@ def enrichment(cards: Sequence[data.Card]) -> None:
     print(f"\nFields and summary: {_rate(run, len(cards)):,.0f} cards/s (100); two runs alike: {alike}")
 
 
-def shipped(cards: Sequence[data.Card], rows: Sequence[data.Row]) -> None:
+def shipped(cards: Sequence[data.CorpusCard], rows: Sequence[data.CorpusRow]) -> None:
     """Whether the weights in the package are those that tools/make_models.py makes of the corpus, byte for byte."""
     made = make_models.made(rows, cards)
     alike = all((linear.WEIGHTS.parent / name).read_bytes() == content for name, content in made.items())
@@ -230,7 +230,9 @@ def _rate(work: Callable[[], object], cards: int) -> float:
     return cards / min(times)
 
 
-def _judged(cards: Sequence[data.Card], found: Mapping[str, Mapping[str, FieldValue]]) -> list[tuple[FieldValue, bool]]:
+def _judged(
+    cards: Sequence[data.CorpusCard], found: Mapping[str, Mapping[str, FieldValue]]
+) -> list[tuple[FieldValue, bool]]:
     judged = []
     for card in cards:
         for name, attribute in make_models.FIELDS.items():

@@ -1,1 +1,1 @@
-"""The fields that hfmap fills for every dataset: definitions, prompts, validation, display buckets, keyless rules."""
+"""Taxonomy of datasets: fields, prompts, validation of answers, display buckets, and rules that need no model."""

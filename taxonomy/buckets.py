@@ -1,4 +1,4 @@
-"""Display buckets: the few names under which licences, sizes, languages, tasks and modalities are drawn and filtered.
+"""Display buckets of licences, sizes, languages, tasks and modalities: what datasets are filtered and drawn by.
 
 The names and their order are those of the published map, so that both can be compared.
 """
@@ -47,7 +47,7 @@ _CODE = re.compile(r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{1,8})*")
 
 
 def license_family(license: str | Sequence[str] | None) -> str:  # noqa: A002
-    """The family of a licence tag such as "cc-by-sa-4.0"; "Other" for what is unknown or not given."""
+    """Map a licence tag to its family, such as "cc-by-sa-4.0"; "Other" for what is unknown or not given."""
     if license is not None and not isinstance(license, str):
         license = next((item for item in license if isinstance(item, str)), None)  # noqa: A001
     if license is None:
@@ -57,7 +57,7 @@ def license_family(license: str | Sequence[str] | None) -> str:  # noqa: A002
 
 
 def size_category(size_categories: Sequence[str]) -> str:
-    """The size bucket of tags such as "10K<n<100K", "n<1K", "n>1T": of the first that is one."""
+    """Map size tags such as "10K<n<100K", "n<1K", "n>1T" to a size bucket: that of the first that is one."""
     if isinstance(size_categories, str):
         size_categories = [size_categories]
     return next((SIZES[place] for tag in size_categories if (place := _size_place(tag)) is not None), UNKNOWN)
@@ -92,7 +92,7 @@ def _exponent(digits: str, unit: str) -> int | None:
 def language_label(
     languages: Sequence[str], multilinguality: Sequence[str] = (), task_categories: Sequence[str] = ()
 ) -> str:
-    """ "Translation", "Multilingual", one language's English name, or "Unknown".
+    """Label languages: "Translation", "Multilingual", one language's English name, or "Unknown".
 
     What the author says about multilinguality counts before the number of languages: a "monolingual" dataset is
     drawn under its first language. Without that, two languages and translation as the first task are "Translation".
@@ -116,7 +116,7 @@ def _code(tag: str) -> str:
 
 @lru_cache(maxsize=4096)
 def language_name(code: str) -> str:
-    """The English name (CLDR) of a language tag, regions and scripts left out; the tag itself where CLDR has none."""
+    """Name a language tag in English (CLDR), regions and scripts left out; the tag itself where CLDR has no name."""
     base = re.split(r"[-_]", code, maxsplit=1)[0].lower()
     if not _CODE.fullmatch(code):
         # Some cards name the language instead of its code.
@@ -140,12 +140,12 @@ def _languages() -> tuple[dict[str, str], frozenset[str]]:
 
 
 def display(slug: str) -> str:
-    """A slug as it is shown: "text2text-generation" → "Text2text Generation", "not_stated" → "Not Stated"."""
+    """Format a slug for display: "text2text-generation" → "Text2text Generation", "not_stated" → "Not Stated"."""
     return " ".join(word[:1].upper() + word[1:] for word in re.split(r"[-_\s]+", slug) if word)
 
 
 def task_label(task_categories: Sequence[str]) -> str:
-    """The first task category, as it is shown; "Other" where there is none."""
+    """Label tasks: the first task category, for display; "Other" where there is none."""
     return _first(task_categories, "task_categories:")
 
 
@@ -169,7 +169,7 @@ _TASK_MODALITIES = (
 
 
 def modality_label(modalities: Sequence[str], task_categories: Sequence[str] = ()) -> str:
-    """The first modality, as it is shown; else what the first task works on; else "Other"."""
+    """Label modalities: the first, for display; else what the first task works on; else "Other"."""
     label = _first(modalities, "modality:")
     if label != OTHER:
         return label

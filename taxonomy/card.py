@@ -1,4 +1,7 @@
-"""A card's bytes made into text, front matter and body. Nothing here raises: a bad card has problems, not errors."""
+"""Dataset cards (README.md): decode, split, read their YAML front matter, merge their metadata.
+
+Nothing here raises: a bad card has problems, not errors.
+"""
 
 from __future__ import annotations
 
@@ -62,19 +65,19 @@ class Card:
 
     @property
     def body_offset(self) -> int:
-        """Where the body begins in the text, in characters."""
+        """Offset of the body in the text, in characters."""
         return self.text.index(self.body, max(0, len(self.text.rstrip()) - len(self.body) - 1)) if self.body else 0
 
     @property
     def declared(self) -> dict[str, list[str]]:
-        """What the front matter says under the keys that hfmap reads, as lists of tidied strings."""
+        """Metadata of the front matter under the keys that hfmap reads, as lists of tidied strings."""
         names = sorted({*METADATA_KEYS, "tags"})
         found = {name: list(_texts(self.front_matter.get(name))) for name in names}
         return {name: values for name, values in found.items() if values}
 
     @property
     def title(self) -> str:
-        """The pretty name, or the first heading, or nothing."""
+        """Title: the pretty name, or the first heading, or nothing."""
         named = _texts(self.front_matter.get("pretty_name"))
         if named:
             return named[0]
@@ -85,7 +88,7 @@ class Card:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """What the card's own front matter gives, as the Hub writes tags: `task_categories:translation`, `biology`."""
+        """Tags of the card's own front matter, as the Hub writes them: `task_categories:translation`, `biology`."""
         prefixed = (
             (prefix, value)
             for names, prefix in _KEYS.values()
@@ -126,7 +129,7 @@ def parse_card(raw: bytes | str) -> Card:
 
 
 def input_hash_of(raw: bytes | str) -> str:
-    """`parse_card(raw).input_hash`, without reading the front matter."""
+    """Hash a card as `parse_card(raw).input_hash` does, without reading the front matter."""
     return _hash(_decoded(raw)[0])
 
 
@@ -226,7 +229,7 @@ METADATA_KEYS = ("pretty_name", *(name for names, _ in _KEYS.values() for name i
 
 
 def metadata(front_matter: Mapping[str, Any], card_data: Mapping[str, Any], tags: Sequence[str]) -> Metadata:
-    """Merge what the card, the listing's copy of it and the Hub's tags say, in that order, by key.
+    """Merge metadata by key: of the card, of the listing's copy of it and of the Hub's tags, in that order.
 
     The keys are license, task_categories, task_ids, languages, multilinguality, size_categories, modalities,
     source_datasets and arxiv_ids; a key with nothing to say is left out.

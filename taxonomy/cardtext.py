@@ -1,4 +1,4 @@
-"""Card text without its boilerplate, for the local models that are thrown off by it.
+"""Strip boilerplate from card text: template headings, contents lists, citation, licence, code, markup.
 
 Most of a card is template: headings, contents lists, citation, licence, code. What is left after `strip` is what
 somebody wrote about the data. Everything runs in one pass over the lines and in linear time, since cards are untrusted.
@@ -86,7 +86,7 @@ _LINE_START = re.compile(r"[ \t]*(?:>[ \t]*)*(?:(?:[-*+\u2022]|\d{1,3}[.)])[ \t]
 
 
 def split_front_matter(text: str) -> tuple[str | None, str]:
-    """The source of the front matter between `---` lines, or None where there is none, and the rest of the card.
+    """Split a card into the source of its front matter, between `---` lines, and the rest; None where there is none.
 
     A byte-order mark, blank lines before it and CRLF line ends are tolerated. A block that is opened and never closed
     is no front matter.
@@ -101,7 +101,7 @@ def split_front_matter(text: str) -> tuple[str | None, str]:
 
 @dataclass(frozen=True)
 class StrippedText:
-    """Stripped text that knows where each part of it stood. `pieces`: (offset in text, offset in raw, length)."""
+    """Stripped text with the offsets where its parts stood. `pieces`: (offset in text, offset in raw, length)."""
 
     text: str
     raw: str
@@ -112,7 +112,7 @@ class StrippedText:
         return [piece[0] for piece in self.pieces]
 
     def raw_span(self, start: int, end: int) -> tuple[int, int]:
-        """Where `text[start:end]` stood in the raw body, as (start, end); what was stripped inside is spanned.
+        """Map `text[start:end]` to the raw body, as (start, end); what was stripped inside is spanned.
 
         Raises:
             ValueError: the span is empty or holds nothing but added white space.
@@ -131,12 +131,12 @@ class StrippedText:
 
 
 def strip(body: str, enough: int | None = None) -> str:
-    """The body of a card (without front matter) without its boilerplate; see `strip_mapped`."""
+    """Strip boilerplate from the body of a card (without front matter); see `strip_mapped`."""
     return strip_mapped(body, enough).text
 
 
 def strip_mapped(body: str, enough: int | None = None) -> StrippedText:
-    """`strip`, with the way back to the raw body. Paragraphs are parted by a blank line, lines by a newline.
+    """Strip as `strip` does, and map the text back to the raw body. A blank line parts paragraphs, a newline lines.
 
     Ends with the line in which `enough` characters are reached, if so many are asked for.
     """

@@ -1,4 +1,4 @@
-"""What a person types as the value of a field, read strictly: their word counts, so nothing is guessed.
+"""Corrections by a person: values and summaries read strictly. Their word counts, so nothing is guessed.
 
 Models' answers are repaired where they can only mean one thing (taxonomy/answers/values.py); a person is asked instead.
 """
@@ -18,7 +18,7 @@ _FALSE = frozenset({"false", "no", "0"})
 
 
 class CorrectionError(ValueError):
-    """The text is no value of the field: a clause that says why, and what to do in `hint`."""
+    """Text that is no value of the field: a clause that says why, and what to do in `hint`."""
 
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
@@ -62,7 +62,7 @@ def read_summary(text: str) -> str:
 
 
 def written(value: Any) -> str:
-    """A stored value as text that `read_value` (or `read_summary`) reads back as the same."""
+    """Write a stored value as text that `read_value` (or `read_summary`) reads back as the same."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""Taxonomy as typed data: fields, slugs and the values they take, read from a file that people write by hand."""
+"""Taxonomy as typed data: fields, slugs and values, read from a JSON file that people write by hand."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ _MAX_SLUGS = 200
 
 
 class TaxonomyError(ValueError):
-    """A taxonomy file cannot be used: the text names the file, the line, the field and what to do."""
+    """A taxonomy file that cannot be used: the text names the file, the line, the field and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slug:
-    """One allowed value and where it ends and its neighbours begin."""
+    """Allowed value of a field, and a description that tells it from its neighbours."""
 
     slug: str
     description: str
@@ -42,7 +42,7 @@ class Slug:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One axis on which every dataset has a value.
+    """Field of the taxonomy: one axis on which every dataset has a value.
 
     `kind`: "one" holds one slug; "many" a list of slugs; "open" a list of free strings, or one of the slugs alone;
     "flag" true or false. `default` is what a silent card gets (None: nothing is stored); an empty tuple also says
@@ -59,12 +59,12 @@ class Field:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The slugs alone, in the file's order."""
+        """Names of the slugs, in the file's order."""
         return tuple(slug.slug for slug in self.slugs)
 
     @property
     def alone(self) -> frozenset[str]:
-        """The slugs that cannot stand beside another value of the same list."""
+        """Slugs that cannot stand beside another value of the same list."""
         return frozenset(self.names) if self.kind == "open" else ABSTENTIONS.intersection(self.names)
 
     @property
@@ -73,7 +73,7 @@ class Field:
         return self.default == ()
 
     def allows(self, value: Value) -> bool:
-        """Whether `value` may be stored in this field."""
+        """Check whether `value` may be stored in this field."""
         if self.kind == "flag":
             return isinstance(value, bool)
         if self.kind == "one":
@@ -93,7 +93,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """All fields, in the order in which they are asked for and shown."""
+    """Taxonomy: all fields, in the order in which they are asked for and shown."""
 
     name: str
     fields: tuple[Field, ...]
@@ -112,7 +112,7 @@ class Taxonomy:
         return hashlib.sha256(text.encode()).hexdigest()
 
     def field(self, name: str) -> Field:
-        """The field of that name.
+        """Find the field of that name.
 
         Raises:
             KeyError: there is none.
@@ -128,7 +128,7 @@ class Taxonomy:
 
 @dataclass(frozen=True, slots=True)
 class FieldValue:
-    """A value and its proof.
+    """Value of a field and its proof.
 
     `quote` is at most 25 words; where `verified`, it is `card[quote_start:quote_end]` of the card text that was
     sent. `confidence` is between 0 and 1, where the source of the value can tell. `problem` says why `value` is
@@ -149,14 +149,14 @@ Extraction = Mapping[str, FieldValue]
 
 
 def json_value(value: FieldValue) -> str | None:
-    """The value as JSON text, or None where there is none."""
+    """Write a value as JSON text; None where there is none."""
     if value.value is None:
         return None
     return json.dumps(value.value, ensure_ascii=False)
 
 
 def load(path: Path | None = None) -> Taxonomy:
-    """Read a taxonomy; without a path, the one that comes with hfmap.
+    """Load a taxonomy from a file; without a path, the one that comes with hfmap.
 
     Raises:
         TaxonomyError: the file cannot be read or says something that cannot be followed.
@@ -180,7 +180,7 @@ def _read(path: Path) -> Taxonomy:
 
 
 def loads(source: str, path: Path = PACKAGED) -> Taxonomy:
-    """Read a taxonomy from the text of a file; `path` is what errors call it.
+    """Load a taxonomy from the text of a file; `path` is what errors call it.
 
     Raises:
         TaxonomyError: the text says something that cannot be followed.
@@ -193,7 +193,7 @@ def loads(source: str, path: Path = PACKAGED) -> Taxonomy:
 
 
 def line_of_field(path: Path, index: int) -> int:
-    """The line, from 1, on which a file that `load` has read names its field number `index` (from 0)."""
+    """Find the line, from 1, on which a file that `load` has read names its field number `index` (from 0)."""
     return positions.parse(path.read_text(encoding="utf-8-sig"))[1]["fields", index, "name"]
 
 
@@ -217,12 +217,12 @@ def dumps(taxonomy: Taxonomy) -> str:
 class _TaxonomyReader:
     """Turns parsed JSON into a taxonomy, or into a sentence about what is wrong with it."""
 
-    def __init__(self, path: Path, lines: dict[positions.Path, int]) -> None:
+    def __init__(self, path: Path, lines: dict[positions.JsonPath, int]) -> None:
         self.path = path
         self.lines = lines
         self.subject = "taxonomy"
 
-    def fail(self, at: positions.Path, message: str) -> NoReturn:
+    def fail(self, at: positions.JsonPath, message: str) -> NoReturn:
         while at not in self.lines:
             at = at[:-1]
         raise TaxonomyError(f"{self.path}:{self.lines[at]}: {self.subject}: {message}")
@@ -245,7 +245,7 @@ class _TaxonomyReader:
             fields.append(field)
         return Taxonomy(name, tuple(fields))
 
-    def field(self, entry: Any, at: positions.Path) -> Field:
+    def field(self, entry: Any, at: positions.JsonPath) -> Field:
         if not isinstance(entry, dict):
             self.fail(at, "a field is an object with name, label, kind, description, rules, slugs, default")
         name = self.text(entry, "name", at)
@@ -271,7 +271,7 @@ class _TaxonomyReader:
             self.fail((*at, "default"), self.default_advice(field))
         return Field(name, label, kind, field.description, field.rules, slugs, value)
 
-    def slugs(self, entry: dict[str, Any], kind: str, at: positions.Path) -> tuple[Slug, ...]:
+    def slugs(self, entry: dict[str, Any], kind: str, at: positions.JsonPath) -> tuple[Slug, ...]:
         slugs = entry.get("slugs", {})
         at = (*at, "slugs")
         if not isinstance(slugs, dict):
@@ -294,7 +294,7 @@ class _TaxonomyReader:
             folded[key] = slug
         return tuple(Slug(slug, description.strip()) for slug, description in slugs.items())
 
-    def text(self, entry: dict[str, Any], key: str, at: positions.Path) -> str:
+    def text(self, entry: dict[str, Any], key: str, at: positions.JsonPath) -> str:
         value = entry.get(key)
         if not isinstance(value, str) or not value.strip():
             self.fail((*at, key), f'"{key}" must be a text that is not empty')

@@ -1,4 +1,4 @@
-"""Names of models that differ only in how they are written, brought to the spelling most used.
+"""Spellings of model names: those that differ only in how they are written, brought to the most used one.
 
 Case, spaces, hyphens and underscores say nothing, but where they stand between two numbers: "Llama-2-70B" has two
 and "Llama 270B" one. A dot between numbers is a hyphen in a version ("claude-3-5-sonnet") and part of a number
@@ -23,7 +23,7 @@ _BESIDE_NO_DIGITS = re.compile(r"(?<!\d)-|-(?!\d)")
 
 
 def spelling_key(name: str) -> str:
-    """What stays of a name when its spelling does not count: equal for two names that mean the same model.
+    """Fold a model's name to a key that is equal for two spellings of the same model.
 
     Never empty for a name that is not.
     """
@@ -35,7 +35,7 @@ def spelling_key(name: str) -> str:
 
 
 def usual_spellings(counts: Mapping[str, int], *, preferred: Mapping[str, int] | None = None) -> dict[str, str]:
-    """The spelling to show for each name, by name; names that are shown as they are are left out.
+    """Choose the spelling to show for each name, by name; names that are shown as they are are left out.
 
     Of the names that mean one model the most counted wins; of equals, one with capitals, then the first in code
     point order. Names in `preferred` (with their own counts) win over those that are not.

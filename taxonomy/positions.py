@@ -1,4 +1,8 @@
-"""JSON with the line of every value, so that an error in a hand-written file can point at its place."""
+"""Line numbers of the values in a JSON file, so that an error in a hand-written one can point at its place.
+
+The json module tells no positions; PyYAML does, but its readers refuse tabs before values or escaped characters
+outside the basic plane.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import re
 from json.decoder import JSONDecoder
 from typing import Any
 
-Path = tuple[str | int, ...]
+JsonPath = tuple[str | int, ...]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _SCALAR = re.compile(r"[^\s,\[\]{}]+")
@@ -16,15 +20,15 @@ _DECODER = JSONDecoder()
 
 
 class PositionError(ValueError):
-    """The text is not JSON; `line` counts from 1."""
+    """Text that is not JSON; `line` counts from 1."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
         self.line = line
 
 
-def parse(source: str) -> tuple[Any, dict[Path, int]]:
-    """Parse JSON and say where each value begins.
+def parse(source: str) -> tuple[Any, dict[JsonPath, int]]:
+    """Parse JSON with the line of each value.
 
     Returns the value, and the 1-based line of every value and object key by its path of keys and indices.
 
@@ -37,7 +41,7 @@ def parse(source: str) -> tuple[Any, dict[Path, int]]:
         raise PositionError(error.msg, error.lineno) from None
     except RecursionError:
         raise PositionError("nested too deep", 1) from None
-    lines: dict[Path, int] = {}
+    lines: dict[JsonPath, int] = {}
     _Walker(source, lines).value(0, ())
     return value, lines
 
@@ -45,13 +49,13 @@ def parse(source: str) -> tuple[Any, dict[Path, int]]:
 class _Walker:
     """Walks text that is known to be JSON; only positions are of interest here."""
 
-    def __init__(self, source: str, lines: dict[Path, int]) -> None:
+    def __init__(self, source: str, lines: dict[JsonPath, int]) -> None:
         self.source = source
         self.lines = lines
         self._counted_to = 0
         self._line = 1
 
-    def value(self, at: int, path: Path) -> int:
+    def value(self, at: int, path: JsonPath) -> int:
         at = self._skip(at)
         self.lines.setdefault(path, self._line_at(at))
         if len(path) > _MAX_DEPTH:
@@ -64,7 +68,7 @@ class _Walker:
             return match.end() if match else at + 1
         return self._members(self._skip(at + 1), path, is_object=opener == "{")
 
-    def _members(self, at: int, path: Path, *, is_object: bool) -> int:
+    def _members(self, at: int, path: JsonPath, *, is_object: bool) -> int:
         index = 0
         while self.source[at] not in "]}":
             key: str | int = index

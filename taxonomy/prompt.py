@@ -1,4 +1,4 @@
-"""What a model is asked, built from a taxonomy.
+"""Prompts and JSON schemas for extraction and summaries, built from a taxonomy.
 
 The extraction prompt is long on purpose: a system prompt below the model's caching minimum (4,096 tokens on Haiku 4.5)
 is paid in full with every card. The worked examples lift it above that and are worth their place by themselves.
@@ -83,7 +83,7 @@ _KINDS = {
 
 @lru_cache(maxsize=8)
 def extraction_system(taxonomy: Taxonomy, *, worked: bool = True) -> str:
-    """The system prompt of the extraction: task, fields with their rules, worked examples.
+    """System prompt of the extraction: task, fields with their rules, worked examples.
 
     Without the examples (`worked=False`) it is half as long, for models with a short context.
     """
@@ -115,7 +115,7 @@ def _field_text(number: int, field: Field) -> str:
 
 
 def examples(taxonomy: Taxonomy) -> list[dict[str, Any]]:
-    """The worked examples as far as they fit a taxonomy: only its fields, and only where the value is allowed in it."""
+    """Worked examples as far as they fit a taxonomy: only its fields, and only where the value is allowed in it."""
     fitting = []
     for example in json.loads(EXAMPLES.read_text(encoding="utf-8"))["examples"]:
         answer = {field.name: example["answer"].get(field.name) for field in taxonomy.fields}
@@ -134,7 +134,7 @@ def _fits(field: Field, part: Mapping[str, Any]) -> bool:
 
 
 def extraction_schema(taxonomy: Taxonomy) -> dict[str, Any]:
-    """The strict JSON schema of an answer: an object of {value, quote} for every field."""
+    """Strict JSON schema of an extraction: an object of {value, quote} for every field."""
     return _object({field.name: _object({"value": _value_schema(field), "quote": _STRING}) for field in taxonomy})
 
 
@@ -160,17 +160,17 @@ def _object(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def summary_system() -> str:
-    """The system prompt of the summary."""
+    """System prompt of the summary."""
     return _SUMMARY
 
 
 def summary_schema() -> dict[str, Any]:
-    """The strict JSON schema of a summary."""
+    """Strict JSON schema of a summary."""
     return _object({"summary": _STRING})
 
 
 def card_message(card_text: str, *, invite: str = "The card:") -> str:
-    """The user's message: the card between two boundary lines that it cannot contain.
+    """User's message: the card between two boundary lines that it cannot contain.
 
     The boundary is a hash of the card, so an author cannot write it into the card beforehand. The text between is the
     card unchanged (lone surrogates, which no service accepts, become "?").
@@ -188,7 +188,7 @@ def card_message(card_text: str, *, invite: str = "The card:") -> str:
 
 
 def repair_message(problems: Mapping[str, str], taxonomy: Taxonomy) -> str:
-    """What to say after an answer with problems: only the fields that are missing or invalid are asked for again."""
+    """User's message after an answer with problems: only missing or invalid fields are asked for again."""
     lines = ["Your answer cannot be used as it is:"]
     for field in taxonomy:
         if field.name in problems:
@@ -201,7 +201,7 @@ def repair_message(problems: Mapping[str, str], taxonomy: Taxonomy) -> str:
 
 
 def repair_schema(problems: Mapping[str, str], taxonomy: Taxonomy) -> dict[str, Any]:
-    """The strict JSON schema of the answer to `repair_message`."""
+    """Strict JSON schema of the answer to `repair_message`."""
     return extraction_schema(Taxonomy(taxonomy.name, tuple(f for f in taxonomy if f.name in problems)))
 
 
@@ -216,5 +216,5 @@ def _reminder(field: Field) -> str:
 
 
 def summary_repair_message(problem: str) -> str:
-    """What to say after a summary with a problem, as `summaries.summary_problem` words it."""
+    """User's message after a summary with a problem, as `summaries.summary_problem` words it."""
     return f"Your sentence cannot be used as it is: {problem}. Write it again by the rules, as the JSON object alone."

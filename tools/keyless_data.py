@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Labels:
+class ReferenceLabels:
     """What the reference says of a dataset: slugs, as in the taxonomy; `summary` is its one-line summary."""
 
     subject: str
@@ -42,22 +42,22 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Card:
+class CorpusCard:
     """A real card. `input` is what every keyless model gets; `task` the first task category, if any."""
 
     id: str
     raw: str
     input: CardInput
     task: str | None
-    labels: Labels | None
+    labels: ReferenceLabels | None
 
 
 @dataclass(frozen=True)
-class Row:
+class CorpusRow:
     """A dataset of which only labels and metadata are known, as display names."""
 
     id: str
-    labels: Labels
+    labels: ReferenceLabels
     task: str
     modality: str
     language: str
@@ -69,7 +69,7 @@ def slug(name: str) -> str:
     return {"not-stated": "not_stated", "not-applicable": "not_applicable"}.get(folded, folded)
 
 
-def read_cards(corpus: Path) -> list[Card]:
+def read_cards(corpus: Path) -> list[CorpusCard]:
     """All cards, in the file's order."""
     cards = []
     for entry in _lines(corpus / "cards.jsonl.gz"):
@@ -78,14 +78,14 @@ def read_cards(corpus: Path) -> list[Card]:
         task = tasks if isinstance(tasks, str) else next(iter(tasks), None)
         title = card.title or str(entry["name"])
         labels = _labels(entry["reference"]) if "reference" in entry else None
-        cards.append(Card(entry["id"], entry["card"], CardInput(card.body, title, card.tags), task, labels))
+        cards.append(CorpusCard(entry["id"], entry["card"], CardInput(card.body, title, card.tags), task, labels))
     return cards
 
 
-def read_rows(corpus: Path) -> list[Row]:
+def read_rows(corpus: Path) -> list[CorpusRow]:
     """All rows, in the file's order."""
     return [
-        Row(entry["id"], _labels(entry["reference"]), entry["task"], entry["modality"], entry["language"])
+        CorpusRow(entry["id"], _labels(entry["reference"]), entry["task"], entry["modality"], entry["language"])
         for entry in _lines(corpus / "rows.jsonl.gz")
     ]
 
@@ -95,7 +95,7 @@ def key(dataset_id: str) -> str:
     return dataset_id.rsplit("/", 1)[-1].lower()
 
 
-def apart(rows: Sequence[Row], cards: Sequence[Card]) -> list[Row]:
+def apart(rows: Sequence[CorpusRow], cards: Sequence[CorpusCard]) -> list[CorpusRow]:
     """The rows of datasets that are none of `cards`: nothing learned from them has seen those cards."""
     known = {key(card.id) for card in cards}
     return [row for row in rows if key(row.id) not in known]
@@ -115,8 +115,8 @@ def folds(items: Sequence[T], keys: Sequence[str], count: int = FOLDS) -> list[t
     ]
 
 
-def _labels(reference: dict[str, str]) -> Labels:
-    return Labels(
+def _labels(reference: dict[str, str]) -> ReferenceLabels:
+    return ReferenceLabels(
         subject=slug(reference["subject_domain"]),
         provenance=slug(reference["provenance_method"]),
         format=slug(reference["format_convention"]),

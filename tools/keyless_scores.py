@@ -23,7 +23,7 @@ def knn_accuracy(vectors: NDArray[np.float32], labels: Sequence[str], k: int = 1
     for row, label in enumerate(labels):
         votes: Counter[str] = Counter()
         for other in np.argsort(-similar[row], kind="stable")[:k]:
-            votes[labels[other]] += max(similar[row, other], 0.0) + 1e-9  # type: ignore[assignment]
+            votes[labels[other]] += max(similar[row, other], 0.0) + 1e-9
         right += votes.most_common(1)[0][0] == label
     return 100 * right / len(labels)
 

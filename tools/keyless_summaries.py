@@ -14,7 +14,7 @@ from taxonomy.keyless.summary import FEATURES, candidates
 RIDGE = 10.0
 
 
-def fit_summary_weights(cards: Sequence[data.Card]) -> dict[str, float]:
+def fit_summary_weights(cards: Sequence[data.CorpusCard]) -> dict[str, float]:
     """Ridge regression of ROUGE-L with the reference summary on the features of each candidate line."""
     features, scores = [], []
     for card in cards:

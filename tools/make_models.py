@@ -63,7 +63,7 @@ class Example:
     """What the model sees of a card, and its labels; an empty label is unknown."""
 
     features: CardFeatures
-    labels: data.Labels
+    labels: data.ReferenceLabels
     weight: float = 1.0
 
     def label(self, attribute: str) -> str:
@@ -73,29 +73,29 @@ class Example:
         return str(getattr(self.labels, attribute))
 
 
-def of_card(card: data.Card, weight: float = CARD_WEIGHT) -> Example:
+def of_card(card: data.CorpusCard, weight: float = CARD_WEIGHT) -> Example:
     """The example of a labelled card."""
     assert card.labels is not None
     return Example(seen(card.input.title, card.input.tags, strip(card.input.text)), card.labels, weight)
 
 
-def of_row(row: data.Row) -> Example:
+def of_row(row: data.CorpusRow) -> Example:
     """The example of a row: its name, task and summary."""
     given = row_input(row)
     return Example(seen(given.title, given.tags, given.text), row.labels)
 
 
-def row_input(row: data.Row) -> CardInput:
+def row_input(row: data.CorpusRow) -> CardInput:
     """A row as if it were a card whose whole text is the summary."""
     name = row.id.rsplit("/", 1)[-1].replace("-", " ").replace("_", " ")
     task = "task_categories:" + row.task.lower().replace(" ", "-")
     return CardInput(row.labels.summary, name, (task,))
 
 
-def of_summary(card: data.Card) -> Example:
+def of_summary(card: data.CorpusCard) -> Example:
     """A labelled card as if it were a row."""
     assert card.labels is not None
-    return of_row(data.Row(card.id, card.labels, card.task or "Other", "", ""))
+    return of_row(data.CorpusRow(card.id, card.labels, card.task or "Other", "", ""))
 
 
 def seen(title: str, tags: tuple[str, ...], text: str) -> CardFeatures:
@@ -183,7 +183,7 @@ def packed(model: LinearModel) -> bytes:
     return buffer.getvalue()
 
 
-def made(rows: Sequence[data.Row], cards: Sequence[data.Card]) -> dict[str, bytes]:
+def made(rows: Sequence[data.CorpusRow], cards: Sequence[data.CorpusCard]) -> dict[str, bytes]:
     """The files that ship, by name, as they are made from these rows and labelled cards."""
     weights = json.dumps(fit_summary_weights(cards), indent=2) + "\n"
     return {
@@ -204,7 +204,7 @@ def main() -> None:
         print(f"{name}: {len(content) / 1e6:.2f} MB")
 
 
-def everything(rows: Sequence[data.Row], cards: Sequence[data.Card]) -> list[Example]:
+def everything(rows: Sequence[data.CorpusRow], cards: Sequence[data.CorpusCard]) -> list[Example]:
     """Examples of rows and labelled cards; a card that is no row also counts by its summary."""
     known = {data.key(row.id) for row in rows}
     return [

@@ -49,7 +49,7 @@ def main() -> None:
     write(arguments.out, *made, counted={"cards": len(cards), "rows": len(rows), "texts": len(texts)})
 
 
-def training_texts(cards: Sequence[data.Card]) -> list[str]:
+def training_texts(cards: Sequence[data.CorpusCard]) -> list[str]:
     """What the table is fitted to: each card's embedded text, and its paragraphs and sentences."""
     texts = []
     for card in cards:

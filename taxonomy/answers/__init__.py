@@ -1,1 +1,1 @@
-"""Answers of models: read, repaired, validated, and proved by quotes from the card."""
+"""Answers of language models: JSON repair, validation of values, quotes located in the card, summaries."""

@@ -1,4 +1,4 @@
-"""A model's answer, made trustworthy: every value allowed, every quote looked up in the card."""
+"""Parse and validate a model's extraction: every value allowed by its field, every quote looked up in the card."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What an answer says. `problems`: the fields to ask for again, each with what is wrong with it."""
+    """Fields read from an answer. `problems`: those to ask for again, each with what is wrong with it."""
 
     values: Extraction
     problems: Mapping[str, str]
 
 
 def parse_extraction(answer: str, taxonomy: Taxonomy, card: str) -> Parsed:
-    """Read an answer of any quality about `card` (the text that was sent).
+    """Parse an answer of any quality about `card` (the text that was sent).
 
     Never raises. Every field of the taxonomy is in `values`; a value is allowed by its field or None.
     """
@@ -60,7 +60,7 @@ def parse_extraction(answer: str, taxonomy: Taxonomy, card: str) -> Parsed:
 
 
 def merge(first: Parsed, repaired: Parsed) -> Parsed:
-    """The first answer with its problem fields filled from the repair; what the first had right stays."""
+    """Merge a repair into the first answer: it fills the fields with problems, what was right stays."""
     values = dict(first.values)
     problems: dict[str, str] = {}
     for name, problem in first.problems.items():

@@ -1,7 +1,10 @@
-"""Reads the JSON in a model's answer, however it is wrapped or broken.
+"""JSON repair: find and read the JSON in a model's answer, however it is wrapped or broken.
 
 Nothing here raises on any text, and all of it takes linear time: answers are untrusted. What was cut off is marked
 (`CutText`, `CutList`), so that half a value is never taken for a whole one.
+
+The package json-repair is no substitute: it gives half a value like a whole one, loses a name before a brace that
+is missing, and raises on deep nesting.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ class CutList(list[Any]):
 
 
 def objects(answer: str) -> Iterator[Any]:
-    """The JSON objects and arrays of an answer in order, strictly read where possible, loosely otherwise."""
+    """Find the JSON objects and arrays of an answer, in order; read strictly where possible, loosely otherwise."""
     text = answer[:MAX_ANSWER]
     try:
         whole = json.loads(text, strict=False)

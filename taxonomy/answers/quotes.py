@@ -1,4 +1,4 @@
-"""Finds a quote in the card it claims to come from.
+"""Locate quotes in the card they claim to come from, and clip them to 25 words.
 
 Models copy a sentence and tidy it: straight quotation marks for curly ones, one space for a line break, no
 asterisks. Both sides are folded the same way before they are compared, and every folded character remembers where it
@@ -38,7 +38,7 @@ class _Folded:
 
 
 def locate(quote: str, card: str) -> tuple[int, int] | None:
-    """Find `quote` in `card`: the offsets (start, end) of the first such span of `card`, or None.
+    """Locate `quote` in `card`: the offsets (start, end) of the first such span of `card`, or None.
 
     White space, Unicode form (NFKC), quotation marks, dashes and markdown emphasis do not count; case does. A quote
     without a letter or digit is nowhere. Takes time linear in the two lengths.
@@ -58,13 +58,13 @@ def locate(quote: str, card: str) -> tuple[int, int] | None:
 
 
 def clip(quote: str, words: int = MAX_WORDS) -> str:
-    """Cut to the first `words` words (and at most 400 characters): a verbatim beginning of `quote`, stripped."""
+    """Clip a quote to its first `words` words and 400 characters: a verbatim beginning of `quote`, stripped."""
     start, end = clip_span(quote, words)
     return quote[start:end]
 
 
 def clip_span(quote: str, words: int = MAX_WORDS) -> tuple[int, int]:
-    """The offsets of what `clip` returns."""
+    """Find the offsets of what `clip` returns."""
     start = end = 0
     for count, match in enumerate(_WORD.finditer(quote)):
         if count == 0:

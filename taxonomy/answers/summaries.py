@@ -1,4 +1,4 @@
-"""The one-line summary: read from an answer, checked against the house rules, and trimmed where a model will not.
+"""One-line summaries: parse them from an answer, check them against the house rules, trim them.
 
 The rules: one sentence, at most 25 words, opening with what the records are, no marketing words.
 """
@@ -94,7 +94,7 @@ _OPENERS = (
 
 
 def parse_summary(answer: str) -> tuple[str | None, str | None]:
-    """The sentence in an answer, and what is wrong with it: (text, None), (text, problem) or (None, problem).
+    """Parse the summary in an answer: (text, None), (text, problem) or (None, problem).
 
     Never raises. Reads {"summary": ...} in any wrapping, or plain text. A missing full stop is added; a sentence that
     breaks off loses its last words where enough stays to stand alone.
@@ -122,7 +122,7 @@ def _ended(line: str) -> str:
 
 
 def summary_problem(text: str) -> str | None:
-    """What is wrong with a summary, as a clause; None where it keeps the rules."""
+    """Check a summary against the rules: what is wrong with it, as a clause, or None."""
     words = len(text.split())
     opening = _BAD_OPENING.match(text)
     marketing = _MARKETING.search(text)
@@ -142,7 +142,7 @@ def summary_problem(text: str) -> str | None:
 
 
 def trim_summary(text: str) -> str:
-    """Make a summary keep the rules without a model: the same input always gives the same line.
+    """Trim a summary to the rules without a model: the same input always gives the same line.
 
     One sentence of at most 25 words, cut at the end of a clause where there is one, with a bad opening or marketing
     words taken out. Never empty for a text that is not.
@@ -162,7 +162,7 @@ def trim_summary(text: str) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """Split at full stops, but not after abbreviations, initials and inside numbers or names."""
+    """Split text into sentences: at full stops, but not after abbreviations, initials and inside numbers or names."""
     found, start = [], 0
     for match in _STOP.finditer(text):
         head = text[max(start, match.start() - 12) : match.start() + 1]

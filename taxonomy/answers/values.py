@@ -1,4 +1,4 @@
-"""From whatever a model put into a field to a value that the field allows, or to the reason why not.
+"""Normalize the values of a model's answer: to a value that the field allows, or to the reason why not.
 
 Only what is unambiguous is repaired. A guess between two slugs, or "other" for a word that is no slug, would be an
 invention; such values go back with one repair call instead.
@@ -35,7 +35,7 @@ _SAYS_NOTHING = {"", "none", "null", "na", "nil", "unknown", "notspecified", "un
 
 @dataclass(frozen=True, slots=True)
 class Normalized:
-    """`value` is allowed in the field, or None; `problem` says why None, or what was repaired."""
+    """A normalized value, allowed in its field, or None; `problem` says why None, or what was repaired."""
 
     value: Value
     problem: str | None = None
@@ -46,7 +46,7 @@ class _CannotError(Exception):
 
 
 def normalize(field: Field, raw: Any) -> Normalized:
-    """Read `raw` (any JSON value) as a value of `field`. Never raises; what it returns is allowed or None."""
+    """Normalize `raw` (any JSON value) to a value of `field`. Never raises; what it returns is allowed or None."""
     try:
         value = _READERS[field.kind](field, raw)
     except _CannotError as error:
@@ -168,7 +168,7 @@ def _slugs_in(field: Field, item: Any) -> list[str]:
 
 
 def nearest(text: str, slugs: tuple[str, ...]) -> str | None:
-    """The slug that `text` can only mean: spelled otherwise, slightly misspelled, begun, or followed by a remark."""
+    """Find the slug that `text` can only mean: spelled otherwise, slightly misspelled, begun, or followed by a remark."""
     if len(text) > _MAX_ITEM * 2:
         return None
     known = _squashed(slugs)
@@ -218,7 +218,7 @@ def _squashed(slugs: tuple[str, ...]) -> dict[str, str]:
 
 
 def squash(text: str) -> str:
-    """Letters and digits alone, lower case: what stays when case, spaces, hyphens and underscores do not count."""
+    """Fold text to its letters and digits, lower case: case, spaces, hyphens and underscores do not count."""
     return "".join(c for c in unicodedata.normalize("NFKC", text[: 4 * _MAX_ITEM]).casefold() if c.isalnum())
 
 

@@ -1,1 +1,1 @@
-"""Fields and summaries without a model: rules, a small linear model, and their data."""
+"""Extraction and summaries without a language model: rules, a small linear model, and their data."""

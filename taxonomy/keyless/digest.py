@@ -1,4 +1,4 @@
-"""Digests of the code and data that keyless results depend on: a changed rule makes stale what it gave, a comment not.
+"""Digests of the code and data behind keyless results: a changed rule makes results stale, a comment does not.
 
 A digest covers the definitions that a function can reach within hfmap, as syntax trees without docstrings, and data
 files by their bytes. Where code was only written differently and gives the same results, FIRST_STORED keeps the digest
@@ -44,7 +44,7 @@ Name = tuple[str, str]
 
 @lru_cache(maxsize=1)
 def rules_digest() -> str:
-    """SHA-256 (hex) of what the rules' fields and summaries depend on besides the card and the taxonomy."""
+    """Digest what the rules' fields and summaries depend on besides card and taxonomy: SHA-256, hex."""
     trained = repr(sorted(rules.trained_fields().items()))
     own = code_digest((parse_card, rules.extract, rules.summarize), DATA, trained)
     return FIRST_STORED.get(own, own)
@@ -52,7 +52,7 @@ def rules_digest() -> str:
 
 @lru_cache(maxsize=8)
 def text_digest(function: Callable[..., str]) -> str:
-    """SHA-256 (hex, the first 16 digits) of what a text that `function` makes of a card depends on besides the card."""
+    """Digest what a text that `function` makes of a card depends on: SHA-256, the first 16 hex digits."""
     own = code_digest((parse_card, function))[:16]
     return FIRST_STORED.get(own, own)
 
@@ -60,7 +60,7 @@ def text_digest(function: Callable[..., str]) -> str:
 def code_digest(
     functions: Sequence[Callable[..., Any]], data: Sequence[Path] = (), also: str = "", root: Path = ROOT
 ) -> str:
-    """SHA-256 (hex) of the code that functions can reach, of data files, and of a text.
+    """Digest the code that functions can reach, data files, and a text: SHA-256, hex.
 
     `root` is where the packages' source is read, by default where they were imported from; `data` lies below ROOT.
 
@@ -89,7 +89,7 @@ class _Code:
         self._modules: dict[str, _Module] = {}
 
     def reached(self, names: Sequence[Name]) -> dict[Name, str]:
-        """The definitions of some names and of all that they use, written out, by module and name."""
+        """Collect the definitions of names and of all that they use, written out, by module and name."""
         found: dict[Name, str] = {}
         queue = list(names)
         seen = set(_NOT_FOLLOWED)
@@ -130,7 +130,7 @@ class _Module:
                     self._defined[inner.id].append(node)
 
     def definition(self, name: str) -> tuple[str, list[Name]]:
-        """The statements that define a name, written out, and every name of hfmap that they may mean."""
+        """Write out the statements that define a name; return them with every name of hfmap that they may mean."""
         written = _Written()
         for node in self._defined.get(name, ()):
             written.add(node)
@@ -164,8 +164,7 @@ class _Written:
         if isinstance(node, ast.AST):
             self._note(node)
             self.parts.append(f"{type(node).__name__}(")
-            for name in node._fields:
-                value = getattr(node, name, None)
+            for name, value in ast.iter_fields(node):
                 if value is not None and value != [] and name not in _SILENT:
                     self.parts.append(name)
                     self.add(value)

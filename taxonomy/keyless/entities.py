@@ -1,4 +1,7 @@
-"""Places and generating models that a card names: the open fields, without a model. Silent when in doubt."""
+"""Entities named in a card: places (geo_scope) and the models that made the data (upstream_models).
+
+Silent when in doubt: a field is left open rather than filled with a guess.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ _MOST = 5
 
 
 def places(text: str) -> dict[str, tuple[int, int]]:
-    """Countries and regions named in a text, in order, each with its first offsets; "global" alone if claimed."""
+    """Find countries and regions in a text, in order, each with its first offsets; "global" alone if claimed."""
     found: dict[str, tuple[int, int]] = {}
     for match in _CAPITALS.finditer(text):
         for start, end in _names_in(text, match):
@@ -100,7 +103,7 @@ def _names_in(text: str, match: re.Match[str]) -> list[tuple[int, int]]:
 
 
 def generators(text: str) -> dict[str, tuple[int, int]]:
-    """Models that a text says made the data, each with its first offsets: named in a sentence about making."""
+    """Find the models that a text says made the data, each with its first offsets: named in a sentence about making."""
     found: dict[str, tuple[int, int]] = {}
     folded: set[str] = set()
     for match in _MODEL.finditer(text):
@@ -115,7 +118,7 @@ def generators(text: str) -> dict[str, tuple[int, int]]:
 
 
 def sentence_around(text: str, start: int, end: int, reach: int = 300) -> tuple[int, int]:
-    """The offsets of the sentence that holds a span, looked for at most `reach` characters to each side."""
+    """Find the offsets of the sentence that holds a span, at most `reach` characters to each side."""
     left = max(0, start - reach)
     for match in _SENTENCE_END.finditer(text, left, start):
         left = match.end()

@@ -1,4 +1,4 @@
-"""Scores the slugs of a taxonomy by the phrases of a card: a lexicon, read in zones.
+"""Score the slugs of a taxonomy by a lexicon of phrases, read in zones of a card.
 
 The zones and their weights (title 2, first two paragraphs 1.5, tags 1, rest of the body .35) were measured on cards
 with reference labels. A slug that the lexicon does not know (a user's own taxonomy) is scored by the words of its
@@ -38,7 +38,7 @@ Stems = tuple[str, ...]
 
 @dataclass(slots=True)
 class Evidence:
-    """How much speaks for each slug, and where the strongest phrase for it stands in the stripped body.
+    """Evidence for a field: the support of each slug, and the place of its strongest phrase in the stripped body.
 
     A slug whose support is no more than `threshold` does not count as said.
     """
@@ -59,7 +59,7 @@ class _Rules:
 
 
 def score(taxonomy: Taxonomy, title: str, tags: tuple[str, ...], text: str) -> Mapping[str, Evidence]:
-    """Evidence for every field of kind "one", "many" or "flag" (slugs "true" and "false"). `text` is stripped."""
+    """Score every field of kind "one", "many" or "flag" (slugs "true" and "false"). `text` is stripped."""
     rules = _compiled(taxonomy)
     found = {
         f.name: Evidence(rules.thresholds[f.name], dict.fromkeys(slugs_of(f), 0.0), {})
@@ -93,12 +93,12 @@ def score(taxonomy: Taxonomy, title: str, tags: tuple[str, ...], text: str) -> M
 
 
 def slugs_of(field: Field) -> tuple[str, ...]:
-    """The slugs that are scored: those of the field, or "true" and "false" for a flag."""
+    """Slugs that are scored: those of the field, or "true" and "false" for a flag."""
     return _FLAG_SLUGS if field.kind == "flag" else field.names
 
 
 def head_end(text: str) -> int:
-    """Where the first two paragraphs of prose end (a heading line is no paragraph)."""
+    """Find where the first two paragraphs of prose end (a heading line is no paragraph)."""
     at, prose = 0, 0
     while prose < _HEAD_PARAGRAPHS and at < min(len(text), _HEAD_CHARS):
         end = text.find("\n\n", at)

@@ -1,4 +1,4 @@
-"""A small linear model of the fields: words and the rules' scores in, a probability for every slug out.
+"""Linear classifier of the fields: words and the rules' scores in, a probability for every slug out.
 
 Trained by tools/make_models.py on reference labels; `linear.npz` holds the weights. It speaks for a field only where a
 taxonomy has that field with the very slugs it was trained on.
@@ -37,7 +37,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class CardFeatures:
-    """What the model sees of a card. `words`: weighted counts; `rules`: scores as "field=slug"."""
+    """Features of a card. `words`: weighted counts; `rules`: scores as "field=slug"."""
 
     words: Mapping[str, float]
     rules: Mapping[str, float]
@@ -51,7 +51,7 @@ class CardFeatures:
 
 @dataclass(frozen=True)
 class LinearModel:
-    """Weights. The columns of `words` and `rules` are the outputs, "field=slug", as is `bias`.
+    """Weights of the model. The columns of `words` and `rules` are the outputs, "field=slug", as is `bias`.
 
     `idf`: float32, (words,). `words`: int8, (words, outputs), times `scales`, float32, (outputs,). `rules`: float32,
     (rules, outputs).
@@ -81,7 +81,7 @@ class LinearModel:
         return found
 
     def probabilities(self, card: CardFeatures) -> Mapping[str, Mapping[str, float]]:
-        """For every field that the model knows, the probability of each slug; they add up to 1."""
+        """Predict the probability of each slug, for every field that the model knows; they add up to 1."""
         logits = self._logits(card)
         found = {}
         for name, columns in self.columns.items():
@@ -92,7 +92,7 @@ class LinearModel:
         return found
 
     def telling(self, card: CardFeatures, name: str, slug: str) -> Span | None:
-        """The sentence of the card's text that speaks most for a slug, as (start, end); None if none does."""
+        """Find the sentence of the card's text that speaks most for a slug, as (start, end); None if none does."""
         column = self.columns[name][slug]
         best, place = 0.0, None
         for start, end in _sentences(card.text):
@@ -120,7 +120,7 @@ class LinearModel:
 
 
 def features(title: str, tags: tuple[str, ...], text: str, evidence: Mapping[str, lexicon.Evidence]) -> CardFeatures:
-    """What the model sees of a card. `text` is stripped, `evidence` what the rules found in it."""
+    """Make the features of a card. `text` is stripped, `evidence` what the rules found in it."""
     words: dict[str, float] = defaultdict(float)
     head = lexicon.head_end(text)
     for part, weight in ((title, TITLE), (text[:head], HEAD), (text[head : lexicon.BODY_CHARS], BODY)):
@@ -134,7 +134,7 @@ def features(title: str, tags: tuple[str, ...], text: str, evidence: Mapping[str
 
 @lru_cache(maxsize=1)
 def load() -> LinearModel:
-    """Read the weights that ship with hfmap, once."""
+    """Load the weights that ship with hfmap, once."""
     import numpy as np
 
     with np.load(WEIGHTS, allow_pickle=False) as arrays:

@@ -1,4 +1,4 @@
-"""Sentences of a card made to open with what the records are, or with the dataset's name.
+"""Rewrite the opening of a card's sentence: with what the records are, or with the dataset's name.
 
 "OwlNet is a corpus of 900 calls" becomes "900 calls", "It was recorded in Norway" becomes "OwlNet was recorded in
 Norway". A sentence that cannot open so is left alone or, where it says nothing by itself, given up.
@@ -82,7 +82,7 @@ _FEWEST_NAMED = 7
 
 
 def rewritten(sentence: str, title: str = "") -> str | None:
-    """The sentence from where it begins to say what the records are, trimmed to 25 words.
+    """Rewrite a sentence to begin where it says what the records are, trimmed to 25 words.
 
     Where the verb would come first, the title stands before it. None for a sentence that says too little alone.
     """

@@ -1,8 +1,8 @@
-"""Fields and summary of a card without a language model: rules and a small linear model.
+"""Extract fields and summarize a card without a language model: by rules and a small linear model.
 
 Where the linear model knows a field, it decides, having the rules' scores among its features; elsewhere (lists and
-names, other taxonomies, cards of a few words) the rules do. Always gives a value that the taxonomy allows, whatever the taxonomy; where the card says too little, the value that
-says so.
+names, other taxonomies, cards of a few words) the rules do. Always gives a value that the taxonomy allows, whatever
+the taxonomy; where the card says too little, the value that says so.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _ALSO_STAGE = 0.6
 
 
 def extract(card: CardInput, taxonomy: Taxonomy, model: linear.LinearModel | None = None) -> Extraction:
-    """A value for every field, with a confidence (0–1) and, where there is one, a verbatim quote of `card.text`.
+    """Extract a value for every field, with a confidence (0–1) and, where there is one, a verbatim quote of `card.text`.
 
     `model` is the linear model to ask; by default the one that ships with hfmap.
     """
@@ -57,7 +57,7 @@ def extract(card: CardInput, taxonomy: Taxonomy, model: linear.LinearModel | Non
 
 
 def summarize(card: CardInput) -> str:
-    """One sentence of at most 25 words about the data: the card's own, rewritten at its opening; never empty."""
+    """Summarize a card in one sentence of at most 25 words: its own, rewritten at its opening; never empty."""
     return summary.best_line(_stripped(card.text).text, card.title, card.tags)
 
 

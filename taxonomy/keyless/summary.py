@@ -1,4 +1,4 @@
-"""The best sentence of a card, as a summary.
+"""Extractive summary: choose the sentence of a card that says best what the data are.
 
 Every sentence that could stand alone is rewritten to open with what the records are and cut to 25 words; a linear
 score picks one. Its weights (summary.json) are fitted by tools/make_models.py to agreement with reference summaries.
@@ -106,14 +106,14 @@ FEATURES = (
 
 @dataclass(frozen=True, slots=True)
 class CandidateLine:
-    """A line that could be the summary. `features`: numbers, as named in FEATURES."""
+    """Candidate for the summary. `features`: numbers, as named in FEATURES."""
 
     line: str
     features: tuple[float, ...]
 
 
 def best_line(text: str, title: str, tags: tuple[str, ...], weights: Mapping[str, float] | None = None) -> str:
-    """One sentence of at most 25 words from a stripped card, or a line made of its title and tags; never empty.
+    """Choose one sentence of at most 25 words from a stripped card, or make a line of its title and tags; never empty.
 
     `weights` by name of feature; by default those that ship with hfmap.
     """
@@ -127,7 +127,7 @@ def best_line(text: str, title: str, tags: tuple[str, ...], weights: Mapping[str
 
 
 def candidates(text: str, title: str) -> list[CandidateLine]:
-    """The lines that a stripped card offers, in its order."""
+    """Collect the lines of a stripped card that could be its summary, in its order."""
     title = _printable(title)
     first = [_printable(sentence) for sentence in _sentences(text[:_CHARS])[:_CANDIDATES]]
     taken = [(i, s) for i, s in enumerate(first) if not _NOT_ABOUT.search(s)]
@@ -156,7 +156,7 @@ def _reads_well(line: str) -> bool:
 
 @lru_cache(maxsize=1)
 def shipped_weights() -> Mapping[str, float]:
-    """The weights that ship with hfmap, by name of feature."""
+    """Load the weights that ship with hfmap, by name of feature."""
     content: dict[str, float] = json.loads(WEIGHTS.read_text(encoding="utf-8"))
     return content
 

@@ -118,7 +118,7 @@ def test_the_text_that_is_embedded_has_a_digest_of_its_own(copied: Path) -> None
         ("taxonomy/buckets.py", "# First match wins", "# The first match wins"),
         ("taxonomy/buckets.py", 'OTHER = "Other"', 'OTHER = "Others"'),
         ("taxonomy/keyless/rules.py", "_LEAST = 0.22", "_LEAST = 0.22  # little"),
-        ("taxonomy/keyless/rules.py", '"""One sentence of at most', '"""A sentence of at most'),
+        ("taxonomy/keyless/rules.py", '"""Summarize a card in one sentence', '"""Summarize a card in a sentence'),
         ("taxonomy/keyless/rules.py", "_SURE_OF_NOTHING = 0.3", "_SURE_OF_NOTHING = (\n    0.30\n)"),
         ("taxonomy/keyless/digest.py", "import hashlib", "import hashlib as hashlib"),
         ("taxonomy/answers/quotes.py", "def locate(", "def found("),
