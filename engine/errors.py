@@ -8,6 +8,8 @@ HfmapError                     1   a sentence, and a next step
   SourceError                  1   the list of datasets, or a file of cards, cannot be read
   ProviderError                1   a service that enriches cards
     TransientError                 worth trying again (429, 5xx, time-outs, broken connections)
+      UnansweredError                after the question was sent: it may be charged for all the same
+    UnsureError                    whether a batch was taken is not known
     KeyRefusedError            5   the key is missing, wrong or has no access
     QuotaError                 5   the account has no credit left
     ServiceDownError               failed so often in a row that it is left alone
@@ -95,6 +97,17 @@ class TransientError(ProviderError):
         self.limited = limited
         self.closed = closed
         self.unreached = unreached
+
+
+class UnansweredError(TransientError):
+    """The connection broke, or time ran out, after the question was sent: the service may charge for it all the same.
+
+    A budget counts the most that such a call can have cost.
+    """
+
+
+class UnsureError(ProviderError):
+    """The connection broke, or the service stumbled, while a batch was sent: it may exist all the same."""
 
 
 class KeyRefusedError(ProviderError):

@@ -16,15 +16,15 @@ from typing import Any
 
 import pytest
 
-from engine.providers.anthropic import EXTRACTION_MODEL, AnthropicCompleter
+from engine.providers import PRICES, PROVIDERS
+from engine.providers.anthropic import AnthropicBatches, AnthropicCompleter
 from engine.providers.base import Prompt
-from engine.providers.batches import AnthropicBatches
-from engine.providers.prices import PRICES
 from engine.usage import Usage
 from tests.conftest import Run, clean_environment
 from tests.services import Services, generated_cards
 from tests.zygote import Forked, Zygote
 
+EXTRACTION_MODEL = PROVIDERS["anthropic"].extraction_model
 Rows = Callable[..., list[tuple[Any, ...]]]
 
 BATCH = ("sync", "--no-map", "--batch")
@@ -314,7 +314,7 @@ def test_a_budget_is_kept_in_batches(run_hfmap: Run, rows: Rows) -> None:
 
 def test_batches_are_of_limited_size(rows: Rows, tmp_path: Path) -> None:
     with Services(generated_cards(25, seed=22)) as services:
-        limited = "import engine.pipeline.batch as b; b.MOST_REQUESTS = 10; from engine.cli import main; main()"
+        limited = "import engine.providers.anthropic as a; a.MOST_REQUESTS = 10; from engine.cli import main; main()"
         subprocess.run(
             [sys.executable, "-c", limited, *BATCH], cwd=tmp_path, env=clean_environment(**services.env), check=True,
             capture_output=True,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.providers.prices import price_of
+from engine.providers import price_of
 from engine.usage import Usage
 from tests.conftest import Run, clean_environment
 from tests.services import Services, generated_cards

@@ -106,7 +106,7 @@ def test_a_map(draw_hfmap: Run, services: Services, tmp_path: Path) -> None:
 
 
 def test_secrets_do_not_show_themselves() -> None:
-    secrets = Secrets(cohere="co-secret-1234", anthropic="sk-secret-1234", hub=HUB_TOKEN)
+    secrets = Secrets({"CO_API_KEY": "co-secret-1234", "ANTHROPIC_API_KEY": "sk-secret-1234", "HF_TOKEN": HUB_TOKEN})
     for text in (repr(secrets), str(secrets), f"{secrets}"):
         assert "secret" not in text.lower().replace("secrets(", "")
     assert secrets.redact(f"a {HUB_TOKEN} b sk-secret-1234") == "a *** b ***"

@@ -14,7 +14,8 @@ from engine.calls.caller import Caller
 from engine.events import Bus
 from engine.hub.client import HubClient
 from engine.pipeline.sync import Plan, Sync
-from engine.providers.anthropic import EXTRACTION_MODEL, AnthropicCompleter
+from engine.providers import PROVIDERS
+from engine.providers.anthropic import AnthropicCompleter
 from engine.providers.cohere import CohereEmbedder
 from engine.sources.hub import HubSource
 from engine.store.connection import open_passes, prepare
@@ -26,6 +27,7 @@ from tests.conftest import Run
 from tests.services import Services, generated_cards
 
 pytestmark = pytest.mark.anyio
+EXTRACTION_MODEL = PROVIDERS["anthropic"].extraction_model
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 

@@ -12,11 +12,11 @@ import anyio
 from engine.calls.budget import Budget
 from engine.calls.caller import Caller
 from engine.calls.context import RunContext
-from engine.errors import HfmapError, ProviderError
+from engine.errors import HfmapError, ProviderError, UnansweredError
 from engine.events import CallFinished, Stage
+from engine.providers import price_of
 from engine.providers.base import Completer, Embedder
-from engine.providers.http import UnansweredError
-from engine.providers.prices import Price, price_of
+from engine.providers.prices import Price
 from engine.store.runs import CallRow, insert_call
 from engine.usage import Usage
 

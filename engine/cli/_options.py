@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from engine.config import OPTIONS, load_settings
+from engine.config import OPTIONS, Settings, load_settings
+from engine.providers import check_providers, forms
 from engine.queries import open_database
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_PROVIDERS = {"embedder": forms("embedder"), "llm": forms("llm")}
+"""What the settings that name a provider may be."""
 
 
 def setting_option(name: str) -> Callable[[F], F]:
     """Add the flag of a setting. It is None where it is not given, so that the environment and hfmap.toml can speak."""
     option = OPTIONS[name]
     # Click would put a text of ours in brackets.
+    told = f"{', '.join(_PROVIDERS[name])}." if name in _PROVIDERS else option.help
     shown = option.show_default if isinstance(option.show_default, str) else option.default
     return click.option(
         "/".join((*option.opts, *option.secondary_opts)),
@@ -27,7 +32,7 @@ def setting_option(name: str) -> Callable[[F], F]:
         is_flag=option.is_flag,
         metavar=option.metavar,
         default=None,
-        help=f"{option.help} [default: {shown}]" if option.show_default else option.help,
+        help=f"{told} [default: {shown}]" if option.show_default else told,
     )
 
 
@@ -51,13 +56,22 @@ def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Write JSON to stdout.")(function)
 
 
+def read_settings(flags: Mapping[str, object]) -> Settings:
+    """Settings from flags, the environment, hfmap.toml and the defaults; the providers that they name are checked, too.
+
+    Raises:
+        UsageError: a setting is wrong.
+    """
+    return check_providers(load_settings(flags))
+
+
 def database_path(db: str | None) -> Path:
     """The database's path from --db, the environment, hfmap.toml or the default.
 
     Raises:
         UsageError: a setting is wrong.
     """
-    return load_settings({"db": db}).db
+    return read_settings({"db": db}).db
 
 
 @contextmanager

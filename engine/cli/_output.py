@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from engine.cli import _errors as errors
 from engine.cli._text import json_text, plain
 from engine.config import Secrets
+from engine.config.secrets import HUB_KEY
+from engine.providers import key_variables
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -169,5 +171,4 @@ def _is_terminal(stream: Any) -> bool:
 
 def _secrets_of_environment() -> Secrets:
     # Lenient where load_secrets is strict: a malformed key must not be printed either.
-    get = os.environ.get
-    return Secrets(get("CO_API_KEY"), get("ANTHROPIC_API_KEY"), get("HF_TOKEN"), get("OPENAI_API_KEY"))
+    return Secrets({variable: os.environ.get(variable, "") for variable in (*key_variables(), HUB_KEY)})

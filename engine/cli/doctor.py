@@ -10,6 +10,7 @@ import platform
 import sqlite3
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
@@ -18,19 +19,13 @@ from typing import Any, Literal
 import click
 
 from engine import queries
-from engine.cli._options import db_option, json_option
+from engine.cli._options import db_option, json_option, read_settings
 from engine.cli._output import Output
 from engine.cli._text import plain, size
-from engine.config import (
-    SETTING_NAMES,
-    Secrets,
-    Settings,
-    load_secrets,
-    load_settings,
-    split_provider,
-    unknown_variables,
-)
-from engine.errors import EXIT_DONE, EXIT_FAILED, HfmapError
+from engine.config import SETTING_NAMES, Secrets, Settings, unknown_variables
+from engine.config.secrets import HUB_KEY
+from engine.errors import EXIT_DONE, EXIT_FAILED, HfmapError, KeyRefusedError
+from engine.providers import PROVIDERS, embedder_in_use, llm_in_use, load_secrets
 from engine.text import shown
 
 REACH_SECONDS = 5.0
@@ -79,7 +74,7 @@ def _settings(db: str | None) -> tuple[Settings | None, Secrets | None, list[Che
     problems = []
     settings = secrets = None
     try:
-        settings = load_settings({"db": db})
+        settings = read_settings({"db": db})
     except HfmapError as error:
         problems.append(Check("settings", "failed", _sentence(error)))
     try:
@@ -103,24 +98,25 @@ def _variables(environ: Mapping[str, str]) -> list[Check]:
 
 def _keys(secrets: Secrets) -> list[Check]:
     """Which keys are set, and what for."""
-    uses = (
-        ("CO_API_KEY", secrets.cohere, "embeddings by Cohere"),
-        ("ANTHROPIC_API_KEY", secrets.anthropic, "fields, summaries and topic names by Claude"),
-        ("HF_TOKEN", secrets.hub, "more requests to the Hub, and gated cards you may read"),
-        ("OPENAI_API_KEY", secrets.openai, "servers named as openai:URL, where they want a key"),
-    )
+    rows = [row for row in PROVIDERS.values() if row.key]
+    uses = [
+        *((row.key, row.key_use) for row in rows if row.paid),
+        (HUB_KEY, "more requests to the Hub, and gated cards you may read"),
+        *((row.key, row.key_use) for row in rows if not row.paid),
+    ]
+    found = ((variable, use, secrets.key(variable)) for variable, use in uses)
     return [
-        Check("key", "ok" if key else "note", f"{name} is {'set' if key else 'not set'} ({use})")
-        for name, key, use in uses
+        Check("key", "ok" if key else "note", f"{variable} is {'set' if key else 'not set'} ({use})")
+        for variable, use, key in found
     ]
 
 
 def _providers(settings: Settings, secrets: Secrets) -> list[Check]:
     """Who embeds and who answers, with these settings and keys."""
     checks = []
-    for name, resolve in (("embedder", settings.embedder_in_use), ("llm", settings.llm_in_use)):
+    for name, resolve in (("embedder", embedder_in_use), ("llm", llm_in_use)):
         try:
-            chosen = resolve(secrets)
+            chosen = resolve(settings, secrets)
         except HfmapError as error:
             checks.append(Check(name, "failed", str(error)))
         else:
@@ -133,15 +129,14 @@ def _endpoints(settings: Settings, secrets: Secrets, *, offline: bool) -> list[C
     """Whether the services that a sync with these settings would use answer a bare GET, without keys."""
     used = []
     if settings.source == "hub":
-        used.append(("Hub", secrets.endpoints.hub))
-    if secrets.cohere and settings.embedder in {"auto", "cohere"}:
-        used.append(("Cohere", secrets.endpoints.cohere))
-    if secrets.anthropic and settings.llm in {"auto", "anthropic"}:
-        used.append(("Anthropic", secrets.endpoints.anthropic))
-    for name, choice in (("Embedder", settings.embedder), ("LLM", settings.llm)):
-        kind, url = split_provider(choice)
-        if kind == "openai":
-            used.append((name, url))
+        used.append(("Hub", secrets.hub_address))
+    for name, resolve in (("Embedder", embedder_in_use), ("LLM", llm_in_use)):
+        with suppress(KeyRefusedError):  # which is a finding of its own
+            choice = resolve(settings, secrets)
+            if choice.row.address:
+                used.append((choice.row.title, secrets.address(choice.row.address_variable, choice.row.address)))
+            elif choice.row.takes == "URL":
+                used.append((name, choice.rest))
     if offline:
         return [Check("service", "note", f"{name} at {shown(url)}: not tried") for name, url in used]
     return [_reach(name, url) for name, url in used]

@@ -10,6 +10,7 @@ from engine.cli._text import dollars, plain
 from engine.config import Secrets, Settings
 from engine.errors import StoreError
 from engine.events import Bus
+from engine.providers import embedder_in_use, llm_in_use
 from engine.run import foresee
 
 if TYPE_CHECKING:
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
 
 ASK_ABOVE = 1.0
 """US dollars that a run may cost without being asked about."""
-
-PAID = frozenset({"cohere", "anthropic"})
-"""Providers, as settings name them, that cost money."""
 
 
 def run_dry(settings: Settings, secrets: Secrets, output: Output, bus: Bus) -> int:  # noqa: ARG001
@@ -44,9 +42,9 @@ def confirm_cost(settings: Settings, secrets: Secrets, output: Output) -> bool:
     Raises:
         HfmapError: as `run_dry`.
     """
-    used = (settings.embedder_in_use(secrets), settings.llm_in_use(secrets))
+    used = (embedder_in_use(settings, secrets), llm_in_use(settings, secrets))
     bounded = settings.budget is not None and settings.budget <= ASK_ABOVE
-    if settings.yes or bounded or not output.interactive or PAID.isdisjoint(used):
+    if settings.yes or bounded or not output.interactive or not any(choice.row.paid for choice in used):
         return True
     output.say("Looking up what is due …")
     try:

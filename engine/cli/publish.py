@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from engine.cli._options import json_option
+from engine.cli._options import json_option, read_settings
 from engine.cli._output import Output
 from engine.cli._text import plain
-from engine.config import load_secrets, load_settings
 from engine.errors import UsageError
+from engine.providers import load_secrets
 
 
 @click.command()
@@ -31,7 +31,7 @@ def publish(pages: str | None, space: str | None, send: bool, out: str | None, a
         raise UsageError("hfmap publish takes --pages DIR or --space OWNER/NAME.", hint="Each by itself.")
     if send and space is None:
         raise UsageError("--send goes with --space: --pages sends nothing.")
-    where = load_settings({"out": out}).out
+    where = read_settings({"out": out}).out
     from render import publish as local
     from render import publish_space as hub
 
@@ -47,7 +47,7 @@ def publish(pages: str | None, space: str | None, send: bool, out: str | None, a
         items = hub.space(where)
         said = f"Nothing was sent. With --send this goes to the Space {space}."
         if send:
-            address = hub.send(items, space, endpoint=secrets.endpoints.hub, token=secrets.hub)
+            address = hub.send(items, space, endpoint=secrets.hub_address, token=secrets.hub)
             said = f"Sent to {address}"
         elif not secrets.hub:
             said += " It needs a token that may write, in HF_TOKEN."

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli._options import db_option, json_option, reading
+from engine.cli._options import db_option, json_option, read_settings, reading
 from engine.cli._output import Output
 from engine.cli._reports import deliver, html_option
 from engine.cli._text import dollars
-from engine.config import Secrets, Settings, load_secrets, load_settings
+from engine.config import Secrets, Settings
 from engine.errors import EXIT_DONE, EXIT_FAILED, HfmapError, UsageError
+from engine.providers import extraction_model, load_secrets
 
 if TYPE_CHECKING:
     from engine.reports.sample_report import SampleFacts
@@ -110,7 +111,7 @@ def _run_trial(size: int, flags: Mapping[str, object], page: Path | None, output
 
     from engine.reports.sample_report import present
 
-    settings, secrets = load_settings(flags), load_secrets()
+    settings, secrets = read_settings(flags), load_secrets()
     output = Output(output.mode, redact=secrets.redact)
     with reading(str(settings.db)) as conn:
         found = anyio.run(_try, conn, settings, secrets, size, output)
@@ -130,7 +131,7 @@ async def _try(
 ) -> tuple[SampleFacts, HfmapError | None] | None:
     from engine.pipeline import trial as sample
     from engine.reports import sample_report
-    from engine.run.clients import completer, extraction_model
+    from engine.run.clients import completer
     from engine.store.views import taxonomy_in_force, usable_taxonomy
     from taxonomy.keyless import rules
 

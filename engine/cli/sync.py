@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.cli._options import setting_option, setting_options
+from engine.cli._options import read_settings, setting_option, setting_options
 from engine.cli._output import Mode, Output
 from engine.cli._progress import Progress
-from engine.config import Secrets, Settings, load_secrets, load_settings
+from engine.config import Secrets, Settings
 from engine.errors import EXIT_DONE, UsageError
 from engine.events import Bus
+from engine.providers import load_secrets
 
 if TYPE_CHECKING:
     from engine.run import RunResult
@@ -36,7 +37,7 @@ def sync(**flags: object) -> int:
     Only what is new or changed is done; run it again after an interruption and it goes on. Without any key:
     hfmap sync --source sample
     """
-    settings = load_settings(flags)
+    settings = read_settings(flags)
     check_source(settings)
     secrets = load_secrets()
     output = _output(settings, secrets)
@@ -61,7 +62,7 @@ def sync(**flags: object) -> int:
 @_shared
 def map_(**flags: object) -> int:
     """Draw the map again from the database alone."""
-    settings = load_settings(flags)
+    settings = read_settings(flags)
     from engine.run import draw
 
     secrets = load_secrets()

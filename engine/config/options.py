@@ -15,23 +15,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import click
 from click.core import ParameterSource
 
-from engine.config.settings import RANKS, SETTING_NAMES, Settings, split_provider
+from engine.config.settings import RANKS, SETTING_NAMES, Settings
 from engine.errors import UsageError
-from engine.text import is_address
 
 T = TypeVar("T")
 
 FILE_NAME = "hfmap.toml"
 PREFIX = "HFMAP"
-EMBEDDERS = ("auto", "cohere", "local")
-LLMS = ("auto", "anthropic", "local")
-OPEN_EMBEDDERS = {"openai": "openai:URL", "model2vec": "model2vec:REPO"}
-OPEN_LLMS = {"openai": "openai:URL"}
 MOST_TARGET = 1_000_000
 _NOT_SETTINGS = frozenset({"HFMAP_DEBUG"})
 
@@ -144,50 +138,22 @@ class _Truth(click.types.BoolParamType):
 
 
 class _OneOf(_Setting[str]):
-    """One of `choices`, or a name with something after a colon, as the values of `forms` show it."""
-
     name = "choice"
 
-    def __init__(self, choices: Sequence[str], forms: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(self, choices: Sequence[str]) -> None:
         self._choices = choices
-        self._forms = forms
-        self.all = (*choices, *forms.values())
-        self.wanted = f"one of: {', '.join(self.all)}"
+        self.wanted = f"one of: {', '.join(choices)}"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if isinstance(value, str) and value in self._choices:
             return value
-        kind, rest = split_provider(value) if isinstance(value, str) else ("", "")
-        if kind in self._forms and rest.strip():
-            server = self._forms[kind].endswith("URL")
-            read = _server(rest.strip(), param, ctx) if server else _TEXT.convert(rest.strip(), param, ctx)
-            return f"{kind}:{read}"
-        near = get_close_matches(str(value).lower(), self.all, 1)
+        near = get_close_matches(str(value).lower(), self._choices, 1)
         error = self.refuse(value, param, ctx)
         error.hint = f"did you mean '{near[0]}'?" if near else None
         raise error
 
 
-def _server(url: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
-    """Read the address of a server; one without a path gets the usual /v1."""
-    if not is_address(url):
-        raise UsageError(
-            f"{_name(param)} (from {_origin(param, ctx)}) names no address that starts with http:// or https://.",
-            hint="for a server on this machine: openai:http://localhost:11434/v1",
-        )
-    parts = urlsplit(url)
-    if "@" in parts.netloc:
-        # Settings are kept in the database, and shown. The address is not repeated.
-        raise UsageError(
-            f"{_name(param)} (from {_origin(param, ctx)}) has a password in its address.",
-            hint="keys go into OPENAI_API_KEY.",
-        )
-    return parts._replace(path=parts.path.rstrip("/") or "/v1", fragment="").geturl()
-
-
 _TEXT = _Text()
-_EMBEDDER = _OneOf(EMBEDDERS, OPEN_EMBEDDERS)
-_LLM = _OneOf(LLMS, OPEN_LLMS)
 _DEFAULTS = {field.name: field.default for field in fields(Settings)}
 
 
@@ -220,9 +186,9 @@ OPTIONS: Mapping[str, click.Option] = {
         _value("--target", _Count(), "N", "How many datasets the map holds."),
         _value("--overshoot", _Count(), "N", "How many to list.", "a fifth more, at least 1000 more"),
         _value("--rank", _OneOf(RANKS), "SIGNAL", f"{', '.join(RANKS)}."),
-        _value("--embedder", _EMBEDDER, "NAME", f"{', '.join(_EMBEDDER.all)}."),
+        _value("--embedder", _TEXT, "NAME", "Who makes the vectors."),
         _value("--embed-model", _TEXT, "ID", "The embedding model of an openai:URL."),
-        _value("--llm", _LLM, "NAME", f"{', '.join(_LLM.all)}."),
+        _value("--llm", _TEXT, "NAME", "Whose model answers."),
         _value("--model", _TEXT, "ID", "Another model of the language model's provider."),
         _value("--taxonomy", _Path(), "FILE", "Other fields and values than hfmap's own."),
         _Option(
@@ -266,7 +232,7 @@ def load_settings(
 ) -> Settings:
     """Settings from flags (None: not given), the environment, `cwd`/hfmap.toml and the defaults.
 
-    An `overshoot` nobody sets follows the target: a fifth more, and at least 1,000 more (5,000 → 6,000).
+    The providers that they name are not checked here; see `engine.providers.check_providers`. An `overshoot` nobody sets follows the target: a fifth more, and at least 1,000 more (5,000 → 6,000).
 
     Raises:
         UsageError: a value makes no sense, or a key is unknown; the sentence names its origin.
@@ -310,14 +276,6 @@ def _check_together(settings: Settings) -> None:
         raise UsageError(
             f"json (from {settings.origin('json')}) and quiet (from {settings.origin('quiet')}) exclude each other."
         )
-
-    for name, model in (("llm", "model"), ("embedder", "embed_model")):
-        if split_provider(getattr(settings, name))[0] == "openai" and getattr(settings, model) is None:
-            flag = "--" + model.replace("_", "-")
-            raise UsageError(
-                f"{name} is {getattr(settings, name)} (from {settings.origin(name)}), but no model is named.",
-                hint=f"name one that the server has: {flag} NAME",
-            )
 
 
 def _read_file(file: Path) -> dict[str, object]:

@@ -2,78 +2,82 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from engine.errors import KeyRefusedError, UsageError
 from engine.text import is_address
 
-
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    """Base URLs of the three services, without a trailing slash."""
-
-    hub: str = "https://huggingface.co"
-    cohere: str = "https://api.cohere.com"
-    anthropic: str = "https://api.anthropic.com"
+HUB_KEY, HUB_ADDRESS = "HF_TOKEN", "HF_ENDPOINT"
+HUB = "https://huggingface.co"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secrets:
-    """The keys that are set, and the services they are for. Neither `repr` nor `str` shows a key."""
+    """The keys that are set and the addresses that differ from the usual ones, by variable of the environment.
 
-    cohere: str | None = None
-    anthropic: str | None = None
-    hub: str | None = None
-    openai: str | None = None
-    endpoints: Endpoints = Endpoints()
+    Addresses have no trailing slash. Neither `repr` nor `str` shows a key.
+    """
+
+    keys: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        names = ("cohere", "anthropic", "hub", "openai")
-        marks = (f"{name}={'set' if getattr(self, name) else 'not set'}" for name in names)
-        return f"Secrets({', '.join(marks)}, endpoints={self.endpoints!r})"
+        marks = ", ".join(f"{variable}=set" for variable, key in self.keys.items() if key)
+        return f"Secrets({marks or 'no key'}, addresses={dict(self.addresses)!r})"
+
+    def key(self, variable: str) -> str | None:
+        """Return a key; None where it is not set."""
+        return self.keys.get(variable) or None
+
+    def address(self, variable: str, usual: str) -> str:
+        """Return an address; `usual` where the environment names no other."""
+        return self.addresses.get(variable, usual)
+
+    @property
+    def hub(self) -> str | None:
+        """The Hub's token."""
+        return self.key(HUB_KEY)
+
+    @property
+    def hub_address(self) -> str:
+        """Where the Hub is."""
+        return self.address(HUB_ADDRESS, HUB)
 
     def redact(self, text: str) -> str:
         """`text` with every key in it replaced by "***"."""
-        for key in (self.cohere, self.anthropic, self.hub, self.openai):
+        for key in self.keys.values():
             # A "key" of a few letters would blank out ordinary words.
-            if key and len(key) >= 6 and key in text:
+            if len(key) >= 6 and key in text:
                 text = text.replace(key, "***")
         return text
 
 
-_KEYS = {"cohere": "CO_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "hub": "HF_TOKEN", "openai": "OPENAI_API_KEY"}
-
-
-def load_secrets(environ: Mapping[str, str] = os.environ) -> Secrets:
-    """Keys and base URLs from the environment.
+def read_secrets(environ: Mapping[str, str], *, keys: Sequence[str], addresses: Sequence[str]) -> Secrets:
+    """Keys and base URLs from the environment: those of the variables named, and the Hub's.
 
     Raises:
         KeyRefusedError: a key holds characters that cannot stand in an HTTP header.
         UsageError: a base URL is not an http(s) address.
     """
-    keys = {}
-    for name, variable in _KEYS.items():
-        key = environ.get(variable, "").strip()
-        if not (key.isascii() and key.isprintable()) or " " in key:
-            raise KeyRefusedError(
-                f"{variable} holds characters that no key has.",
-                hint=f"set {variable} anew, without quotes or line breaks.",
-            )
-        keys[name] = key or None
-    standard = Endpoints()
-    endpoints = Endpoints(
-        hub=_base_url(environ, "HF_ENDPOINT", standard.hub),
-        cohere=_base_url(environ, "CO_API_URL", standard.cohere),
-        anthropic=_base_url(environ, "ANTHROPIC_BASE_URL", standard.anthropic),
-    )
-    return Secrets(**keys, endpoints=endpoints)
+    found = {variable: _key(environ, variable) for variable in (*keys, HUB_KEY)}
+    places = {variable: _base_url(environ, variable) for variable in (HUB_ADDRESS, *addresses)}
+    return Secrets({v: key for v, key in found.items() if key}, {v: url for v, url in places.items() if url})
 
 
-def _base_url(environ: Mapping[str, str], variable: str, default: str) -> str:
-    text = environ.get(variable, "").strip() or default
-    if not is_address(text):
+def _key(environ: Mapping[str, str], variable: str) -> str:
+    key = environ.get(variable, "").strip()
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        raise KeyRefusedError(
+            f"{variable} holds characters that no key has.",
+            hint=f"set {variable} anew, without quotes or line breaks.",
+        )
+    return key
+
+
+def _base_url(environ: Mapping[str, str], variable: str) -> str:
+    text = environ.get(variable, "").strip()
+    if text and not is_address(text):
         # The value is not repeated: an address may carry a password.
         raise UsageError(
             f"{variable} is not an address that starts with http:// or https://.", hint=f"unset {variable}"

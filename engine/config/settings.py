@@ -8,9 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from engine.config.secrets import Secrets
-from engine.errors import KeyRefusedError
-
 Rank = Literal["likes", "downloads", "trending_score"]
 RANKS: tuple[Rank, ...] = get_args(Rank)
 
@@ -56,22 +53,6 @@ class Settings:
         """Where the setting `name` came from."""
         return self.origins.get(name, "default")
 
-    def embedder_in_use(self, secrets: Secrets) -> str:
-        """The embedder that `auto` stands for, or the one asked for.
-
-        Raises:
-            KeyRefusedError: Cohere is asked for by name and `CO_API_KEY` is not set.
-        """
-        return _in_use(self.embedder, self.origin("embedder"), "cohere", secrets.cohere, "CO_API_KEY")
-
-    def llm_in_use(self, secrets: Secrets) -> str:
-        """The language model's provider that `auto` stands for, or the one asked for.
-
-        Raises:
-            KeyRefusedError: Anthropic is asked for by name and `ANTHROPIC_API_KEY` is not set.
-        """
-        return _in_use(self.llm, self.origin("llm"), "anthropic", secrets.anthropic, "ANTHROPIC_API_KEY")
-
     def as_json(self) -> dict[str, Any]:
         """The settings as JSON values, for the run ledger and `doctor`."""
         values = {name: getattr(self, name) for name in SETTING_NAMES}
@@ -79,20 +60,3 @@ class Settings:
 
 
 SETTING_NAMES = tuple(f.name for f in fields(Settings) if f.name != "origins")
-
-
-def _in_use(choice: str, origin: str, cloud: str, key: str | None, variable: str) -> str:
-    if choice == "auto":
-        return cloud if key else "local"
-    if choice == cloud and not key:
-        raise KeyRefusedError(
-            f"{cloud} is asked for ({origin}), but {variable} is not set.",
-            hint=f"export {variable}=…, or take the local provider, which needs no key.",
-        )
-    return choice
-
-
-def split_provider(choice: str) -> tuple[str, str]:
-    """What stands before and after the colon of "openai:URL" or "model2vec:REPO"; the rest is empty for other names."""
-    kind, _, rest = choice.partition(":")
-    return kind, rest

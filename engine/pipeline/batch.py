@@ -15,13 +15,13 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from engine.calls.context import RunContext
 from engine.calls.service import Service
-from engine.errors import CONCERNS_ALL, BadAnswerError, BudgetReachedError, HfmapError
+from engine.errors import CONCERNS_ALL, BadAnswerError, BudgetReachedError, HfmapError, UnsureError
 from engine.events import CallFinished, ItemSkipped, Notice, StageGrew
 from engine.pipeline.batch_calls import Pending, Postbox
 from engine.pipeline.enrich import CardStage, StageState
 from engine.pipeline.enrichers import ModelEnricher, most_tokens
 from engine.pipeline.work import Work, work_for
-from engine.providers.batches import MOST_BYTES, MOST_REQUESTS, AnthropicBatches, BatchAnswer, UnsureError
+from engine.providers.base import BatchAnswer, Batches
 from engine.store.batches import (
     BatchReader,
     OpenBatch,
@@ -48,7 +48,7 @@ class BatchStage(CardStage):
 
     def __init__(
         self, state: StageState, context: RunContext, service: Service, enricher: ModelEnricher, workers: int, *,
-        batches: AnthropicBatches, reader: BatchReader, sending: bool,
+        batches: Batches, reader: BatchReader, sending: bool,
     ) -> None:  # fmt: skip
         super().__init__(state, context, service, enricher, workers)
         self._asker = enricher
@@ -98,7 +98,9 @@ class BatchStage(CardStage):
                         gathered.clear()
                         continue
                     one = self._pending(work)
-                    if gathered and (len(gathered) >= MOST_REQUESTS or size + one.size > MOST_BYTES):
+                    if gathered and (
+                        len(gathered) >= self._batches.most_requests or size + one.size > self._batches.most_bytes
+                    ):
                         await self._send_out(tasks, gathered)
                         size = 0
                     gathered.append(one)

@@ -18,11 +18,10 @@ import anyio
 from engine.calls import clock
 from engine.calls.context import RunContext
 from engine.calls.service import Service
-from engine.errors import HfmapError, StoppedError
+from engine.errors import HfmapError, StoppedError, UnsureError
 from engine.events import BatchChanged
 from engine.pipeline.enrich import StageState
-from engine.providers.base import Prompt
-from engine.providers.batches import AnthropicBatches, BatchAnswer, BatchStatus, UnsureError
+from engine.providers.base import BatchAnswer, Batches, BatchStatus, Prompt
 from engine.store.batches import BatchReader, OpenBatch, OpenRequest, end_batch, record_batch, record_submission
 from engine.store.clock import utc_now
 
@@ -59,7 +58,7 @@ class Postbox:
     """
 
     def __init__(
-        self, state: StageState, context: RunContext, service: Service, batches: AnthropicBatches, reader: BatchReader
+        self, state: StageState, context: RunContext, service: Service, batches: Batches, reader: BatchReader
     ) -> None:
         self._stage = state.stage
         self._spec_id = state.spec_id

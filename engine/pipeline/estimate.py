@@ -19,9 +19,9 @@ from engine.pipeline.enrichers import EXTRACT_CHARS, SUMMARIZE_CHARS
 from engine.pipeline.survey import Survey, survey
 from engine.pipeline.tokens import Kind, Seen, seen, tokens
 from engine.pipeline.work import LONGEST_BODY
-from engine.providers.anthropic import NOT_THINKING
+from engine.providers import PRICES, PROVIDERS, facts_of, price_of
 from engine.providers.base import Completer, Embedder
-from engine.providers.prices import PRICES, PRICES_AS_OF, price_of
+from engine.providers.prices import PRICES_AS_OF
 from engine.sources.base import Source
 from engine.store.connection import open_readonly
 from engine.store.datasets import DatasetReader
@@ -31,9 +31,6 @@ from taxonomy import prompt
 from taxonomy.card import CardInput
 from taxonomy.cardtext import split_front_matter
 from taxonomy.model import Taxonomy
-
-CHEAPER = "claude-haiku-5-5"
-"""The cheapest completing model of the price table, for comparison."""
 
 _PRESENT = """
 SELECT r.input_hash FROM result r JOIN spec s USING (spec_id)
@@ -177,8 +174,9 @@ async def estimate(scope: Scope) -> Estimate:
         return rows
 
     cheaper = None
-    if scope.completer is not None and scope.completer.provider == "anthropic" and scope.completer.model != CHEAPER:
-        cheaper = Cheaper(CHEAPER, sum(stage.usd for stage in stages(CHEAPER)))
+    row = PROVIDERS.get(scope.completer.provider) if scope.completer else None
+    if scope.completer and row and row.cheaper_model not in ("", scope.completer.model):
+        cheaper = Cheaper(row.cheaper_model, sum(stage.usd for stage in stages(row.cheaper_model)))
     cards = CardsEstimate(found.looked_at, found.ask, found.new, found.unchanged)
     return Estimate(PRICES_AS_OF, found.members, cards, tuple(stages(None)), cheaper)
 
@@ -233,8 +231,8 @@ def _kind(scope: Scope, spec: Spec) -> Kind | None:
 
 
 def _thinks(completer: Completer, model: str) -> bool:
-    """Whether a model thinks before it answers; for other models than the completer's own, by Anthropic's names."""
-    return completer.headroom > 0 if model == completer.model else not model.startswith(NOT_THINKING)
+    """Whether a model thinks before it answers."""
+    return completer.headroom > 0 if model == completer.model else facts_of(model).thinks
 
 
 def _sent(scope: Scope, spec: Spec, body: str) -> str:

@@ -33,8 +33,8 @@ from engine.pipeline.enrichers import (
 )
 from engine.pipeline.membership import Membership
 from engine.pipeline.work import work_for
+from engine.providers import batches_of
 from engine.providers.base import Completer, Embedder
-from engine.providers.batches import batches_of
 from engine.sources.base import CardFetcher, Source
 from engine.store.batches import BatchReader
 from engine.store.changes import record_result_changes, remember

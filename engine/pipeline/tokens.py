@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import aiosqlite
 
+from engine.providers import facts_of
 from engine.usage import Usage
 
 
@@ -36,12 +37,6 @@ THINKING = 500
 
 ENOUGH = 20
 """Items that the ledger must hold before its means are trusted."""
-
-CACHE_MINIMUMS = {"claude-haiku-4-5": 4096, "claude-haiku-5-5": 512, "claude-sonnet-5-5": 512}
-"""Tokens below which a system prompt is not cached, by the beginning of a model's name (the vendor's documentation)."""
-
-CACHE_MINIMUM = 4096
-"""For other models: the highest of them."""
 
 _LEDGER = """
 SELECT c.stage, c.model, sum(c.input_tokens), sum(c.output_tokens), sum(c.cache_write_tokens),
@@ -85,11 +80,6 @@ def tokens(text: str) -> int:
     return plain // 4 + len(text) - plain
 
 
-def cache_minimum(model: str) -> int:
-    """Return the tokens a system prompt needs to be cached."""
-    return next((least for name, least in CACHE_MINIMUMS.items() if model.startswith(name)), CACHE_MINIMUM)
-
-
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of call: whose, with which system prompt, and whether the model thinks before it answers."""
@@ -113,7 +103,7 @@ class Kind:
         if not inputs:
             return Usage()
         output = round(self.answer(seen) * len(inputs))
-        if self.system >= cache_minimum(self.model):
+        if self.system >= facts_of(self.model).cache_minimum:
             return Usage(sum(inputs), output, self.system, self.system * (len(inputs) - 1))
         return Usage(sum(inputs) + self.system * len(inputs), output)
 

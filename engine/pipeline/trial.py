@@ -24,8 +24,8 @@ from engine.pipeline.enrichers import EXTRACT_CHARS, Enricher, ModelExtractor, R
 from engine.pipeline.sync import MODEL_CALLS, first_error
 from engine.pipeline.tokens import Kind, tokens
 from engine.pipeline.work import Work, work_for
+from engine.providers import price_of
 from engine.providers.base import Completer
-from engine.providers.prices import price_of
 from engine.store.connection import create
 from engine.store.results import FieldRow
 from engine.store.runs import Ids, start_run

@@ -1,9 +1,11 @@
-"""Anthropic: one message a call, with structured output and a cached system prompt."""
+"""Ask Anthropic's models: one message a call or many in a batch, with structured output and a cached prompt."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from engine.errors import (
@@ -15,20 +17,13 @@ from engine.errors import (
     RejectedError,
     ServiceDownError,
     TransientError,
+    UnansweredError,
+    UnsureError,
 )
-from engine.providers.base import Completion, Prompt
-from engine.providers.http import UnansweredError, imported, within
+from engine.providers import facts_of
+from engine.providers.base import Access, BatchAnswer, BatchStatus, Completion, Prompt, imported, within
 from engine.text import retry_after, safe, short, sound, whole
 from engine.usage import Usage
-
-EXTRACTION_MODEL = "claude-haiku-4-5-20251001"
-"""The published map's model for extraction and summaries."""
-
-NAMING_MODEL = "claude-sonnet-5-5"
-"""Topic names: the live successor of the published map's claude-sonnet-4-20250514, retired on 15 June 2026."""
-
-NOT_THINKING = ("claude-haiku-4-5",)
-"""Models that answer without thinking unless asked to."""
 
 THINKING_TOKENS = 4_000
 """Room for the thinking of later models, which is on by default and counts toward max_tokens."""
@@ -36,6 +31,13 @@ THINKING_TOKENS = 4_000
 TIMEOUT = 40.0
 """Seconds for one answer of a few hundred tokens, to its last byte; it usually takes one to five. A hung call is better
 made anew."""
+
+MOST_REQUESTS = 100_000
+MOST_BYTES = 32_000_000
+"""Requests and bytes in one batch. The service takes 256 MB; less keeps a batch's making and its answers in memory."""
+
+TRANSFER_SECONDS = 600.0
+"""For sending a batch of that size, or fetching its results, over a slow line."""
 
 
 class AnthropicCompleter:
@@ -50,7 +52,7 @@ class AnthropicCompleter:
         self, api_key: str, *, base_url: str, model: str, connections: int, timeout: float | None = None
     ) -> None:
         self.model = model
-        self.headroom = 0 if model.startswith(NOT_THINKING) else THINKING_TOKENS
+        self.headroom = THINKING_TOKENS if facts_of(model).thinks else 0
         self.timeout = timeout or TIMEOUT
         self._key = api_key
         self._base_url = base_url
@@ -107,8 +109,8 @@ class AnthropicCompleter:
         return request
 
     @asynccontextmanager
-    async def asking(self, seconds: float) -> AsyncIterator[Any]:
-        """Make a call inside that may take so many seconds; gives the library, for its exceptions.
+    async def asking(self, seconds: float) -> AsyncIterator[tuple[Any, Any]]:
+        """Make a call inside that may take so many seconds; gives the library and its HTTP client, for their exceptions.
 
         Raises:
             ProviderError: in place of the library's exceptions.
@@ -117,7 +119,7 @@ class AnthropicCompleter:
         self._connect()  # before the clock runs
         try:
             async with within(seconds, "Anthropic"):
-                yield library
+                yield library, transport
         except library.APIStatusError as error:
             raise _status_error(error, self.model, self._key) from error
         except library.APIConnectionError as error:
@@ -134,6 +136,13 @@ class AnthropicCompleter:
         """Close connections."""
         if self._client is not None:
             await self._client.close()
+
+
+def completer(access: Access) -> AnthropicCompleter:
+    """Make the completer; see `engine.providers`."""
+    return AnthropicCompleter(
+        access.key, base_url=access.address, model=access.model, connections=access.connections, timeout=access.timeout
+    )
 
 
 def completion(message: Any) -> Completion:
@@ -190,3 +199,133 @@ def _status_error(error: Any, model: str, key: str) -> ProviderError:
             limited=status in (429, 529),
         )
     return RejectedError(f"Anthropic answered HTTP {status}: {text}")
+
+
+class AnthropicBatches:
+    """Anthropic's Message Batches: many prompts at once, at half the price, answered within a day."""
+
+    def __init__(self, completer: AnthropicCompleter) -> None:
+        self.completer = completer
+        self.most_requests, self.most_bytes = MOST_REQUESTS, MOST_BYTES
+        self._seconds = max(TRANSFER_SECONDS, completer.timeout)
+
+    @cached_property
+    def _batches(self) -> Any:
+        return self.completer.client.with_options(timeout=self._seconds).messages.batches
+
+    def size(self, prompt: Prompt) -> int:
+        """Return about how many bytes a prompt takes; see `Batches`."""
+        texts = (prompt.system, prompt.user, *prompt.earlier)
+        escaped = sum(
+            len(text.encode("utf-8", "replace")) + 2 * text.count("\n") + 2 * text.count('"') for text in texts
+        )
+        return escaped + len(str(prompt.schema)) + 1_000
+
+    async def create(self, requests: Sequence[tuple[str, Prompt]]) -> BatchStatus:
+        """Send prompts as one batch; see `Batches`. By any other error than UnsureError it was not taken."""
+        body: Any = [{"custom_id": name, "params": self.completer.request(prompt)} for name, prompt in requests]
+        try:
+            async with self.completer.asking(self._seconds):
+                return _status(await self._batches.create(requests=body))
+        except TransientError as error:
+            if error.limited:
+                raise
+            raise UnsureError(str(error)) from error
+
+    async def status(self, batch_id: str) -> BatchStatus | None:
+        """Return the state of a batch; see `Batches`."""
+        async with self.completer.asking(self.completer.timeout) as (library, _):
+            try:
+                return _status(await self._batches.retrieve(batch_id))
+            except library.NotFoundError:
+                return None
+
+    async def since(self, moment: datetime) -> list[BatchStatus]:
+        """Return the batches made since then; see `Batches`."""
+        found = []
+        async with self.completer.asking(self._seconds):
+            async for batch in self._batches.list(limit=100):
+                status = _status(batch)
+                if status.created_at < moment:
+                    break
+                found.append(status)
+        return found
+
+    async def one_name(self, batch_id: str) -> str | None:
+        """Return the custom id of any request; see `Batches`."""
+        try:
+            async with self._lines(batch_id) as lines:
+                async for line in lines:
+                    return str(getattr(line, "custom_id", ""))
+        except _GoneError:
+            pass
+        return None
+
+    async def results(self, batch_id: str, expected: int) -> list[BatchAnswer] | None:
+        """Fetch how each request ended; see `Batches`."""
+        answers = []
+        try:
+            async with self._lines(batch_id) as lines:
+                async for line in lines:
+                    answers.append(_answer(line))
+        except _GoneError:
+            return None
+        if len(answers) < expected:
+            raise TransientError(f"Anthropic sent {len(answers)} of {expected} results of a batch")
+        return answers
+
+    @asynccontextmanager
+    async def _lines(self, batch_id: str) -> AsyncIterator[AsyncIterator[Any]]:
+        async with self.completer.asking(self._seconds) as (library, transport):
+            try:
+                decoder = await self._batches.results(batch_id)
+            except library.NotFoundError as error:
+                raise _GoneError from error
+            try:
+                async with aclosing(decoder.__aiter__()) as lines:
+                    yield lines
+            except transport.HTTPError as error:
+                raise TransientError(f"the results of a batch broke off: {short(error)}") from error
+            finally:
+                await decoder.close()
+
+
+def batches(completer: AnthropicCompleter) -> AnthropicBatches:
+    """Make what sends a completer's prompts in batches; see `engine.providers`."""
+    return AnthropicBatches(completer)
+
+
+class _GoneError(Exception):
+    """The service has no such batch."""
+
+
+def _status(batch: Any) -> BatchStatus:
+    """Read a batch; the library does not check what it is sent."""
+    name, created, counts = (getattr(batch, part, None) for part in ("id", "created_at", "request_counts"))
+    if not isinstance(name, str) or not isinstance(created, datetime):
+        raise TransientError("Anthropic's answer is not a batch")
+    numbers = [getattr(counts, part, 0) for part in ("processing", "succeeded", "errored", "canceled", "expired")]
+    return BatchStatus(
+        id=name,
+        created_at=created,
+        requests=sum(number for number in numbers if isinstance(number, int)),
+        ended=getattr(batch, "processing_status", None) == "ended",
+        kept=isinstance(getattr(batch, "results_url", None), str),
+    )
+
+
+def _answer(line: Any) -> BatchAnswer:
+    name, result = getattr(line, "custom_id", None), getattr(line, "result", None)
+    outcome = getattr(result, "type", None)
+    if not isinstance(name, str) or outcome not in ("succeeded", "errored", "expired", "canceled"):
+        raise TransientError("Anthropic's results of a batch cannot be read")
+    if outcome != "succeeded":
+        return BatchAnswer(name, outcome)
+    try:
+        answer = completion(getattr(result, "message", None))
+    except TransientError:
+        # Not a message at all: asked again, like one that expired.
+        return BatchAnswer(name, "errored")
+    except ProviderError as error:
+        return BatchAnswer(name, "succeeded", error=error, usage=error.usage or Usage())
+    return BatchAnswer(name, "succeeded", answer, usage=answer.usage)

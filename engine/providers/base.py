@@ -1,20 +1,47 @@
-"""What a provider of embeddings or completions has to say for itself.
+"""Protocols of providers: embedders, completers and batches; and what their clients share.
 
-Retry, pacing, accounting, validation and storage are written once, in `engine.pipeline`; a provider makes one
+Retry, pacing and accounting are written once in `engine.calls`, validation and storage in `engine.pipeline`; a provider makes one
 call, maps its library's exceptions to `engine.errors`, and reports the tokens.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from importlib import import_module
 from typing import Any, Literal, Protocol
 
+import anyio
+import anyio.to_thread
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import ProviderError, UnansweredError
 from engine.usage import Usage
 from taxonomy.card import CardInput
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a client is made from.
+
+    Attributes:
+        rest: what follows the provider's name in the setting: a server's address, a repository, or nothing.
+        key, address: from the environment; the key is empty where none is set.
+        model: the one to be asked; empty where the provider has only one.
+        connections: calls that may be made at once.
+        timeout: seconds for one call; None is the provider's own choice.
+    """
+
+    rest: str = ""
+    key: str = ""
+    address: str = ""
+    model: str = ""
+    connections: int = 1
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,3 +139,96 @@ class Completer(Protocol):
 
     async def aclose(self) -> None:
         """Close connections."""
+
+
+Outcome = Literal["succeeded", "errored", "expired", "canceled"]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatus:
+    """What the service says of a batch. `kept`: its results can be fetched, as they can for 29 days."""
+
+    id: str
+    created_at: datetime
+    requests: int
+    ended: bool
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAnswer:
+    """How one request of a batch ended.
+
+    A succeeded one has an `answer`, or an `error` where the answer is none: RefusedError, BadAnswerError. `usage` is
+    what is charged; only succeeded requests are.
+    """
+
+    custom_id: str
+    outcome: Outcome
+    answer: Completion | None = None
+    error: ProviderError | None = None
+    usage: Usage = Usage()
+
+
+class Batches(Protocol):
+    """Sends a completer's prompts many at once, to be answered later. Every method makes one call and retries nothing.
+
+    What the service cannot do it says by a ProviderError, as `engine.errors` draws it.
+    """
+
+    completer: Completer
+    most_requests: int
+    most_bytes: int
+    """Requests and bytes that one batch may have."""
+
+    def size(self, prompt: Prompt) -> int:
+        """Return about how many bytes a prompt takes in a batch, rather too many."""
+
+    async def create(self, requests: Sequence[tuple[str, Prompt]]) -> BatchStatus:
+        """Send (custom id, prompt) pairs as one batch.
+
+        Raises:
+            UnsureError: whether it was taken is not known.
+        """
+
+    async def status(self, batch_id: str) -> BatchStatus | None:
+        """Return the state of a batch; None where the service has none of that name."""
+
+    async def since(self, moment: datetime) -> list[BatchStatus]:
+        """Return the batches made since then, the newest first."""
+
+    async def one_name(self, batch_id: str) -> str | None:
+        """Return the custom id of any request of an ended batch; None where its results are gone."""
+
+    async def results(self, batch_id: str, expected: int) -> list[BatchAnswer] | None:
+        """Fetch how each request of an ended batch ended, in any order; None where the results are gone.
+
+        Raises:
+            TransientError: also where fewer than `expected` came.
+        """
+
+
+async def imported(*names: str) -> list[Any]:
+    """Import a client's library in a thread: that takes up to a second, in which other calls go on."""
+    if not _ready.issuperset(names):
+        await anyio.to_thread.run_sync(lambda: [import_module(name) for name in names])
+        _ready.update(names)
+    return [sys.modules[name] for name in names]
+
+
+_ready: set[str] = set()
+"""Modules whose import has ended: one that another thread is still at is in `sys.modules` too."""
+
+
+@asynccontextmanager
+async def within(seconds: float, service: str) -> AsyncIterator[None]:
+    """Limit a whole call, to its last byte: a client's own time limits only measure the pauses between bytes.
+
+    Raises:
+        UnansweredError: it took longer.
+    """
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError as error:
+        raise UnansweredError(f"{service} did not answer within {seconds:g} s") from error

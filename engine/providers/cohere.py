@@ -12,9 +12,16 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import KeyRefusedError, ProviderError, QuotaError, RejectedError, ServiceDownError, TransientError
-from engine.providers.base import Embedded
-from engine.providers.http import UnansweredError, imported, within
+from engine.errors import (
+    KeyRefusedError,
+    ProviderError,
+    QuotaError,
+    RejectedError,
+    ServiceDownError,
+    TransientError,
+    UnansweredError,
+)
+from engine.providers.base import Access, Embedded, imported, within
 from engine.text import retry_after, safe, short, whole
 from engine.usage import Usage
 from engine.vectors import as_float32
@@ -107,6 +114,11 @@ class CohereEmbedder:
     async def aclose(self) -> None:
         """Close connections."""
         await self._http.aclose()
+
+
+def embedder(access: Access) -> CohereEmbedder:
+    """Make the embedder; see `engine.providers`."""
+    return CohereEmbedder(access.key, base_url=access.address, timeout=access.timeout)
 
 
 _taken: ContextVar[list[Any]] = ContextVar("taken")

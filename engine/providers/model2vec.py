@@ -13,7 +13,7 @@ import anyio.to_thread
 import numpy as np
 
 from engine.errors import ServiceDownError, UsageError
-from engine.providers.base import Embedded
+from engine.providers.base import Access, Embedded
 from engine.providers.static import MAX_CHARS, embedding_text
 from engine.text import short
 from taxonomy.card import CardInput
@@ -88,6 +88,11 @@ class Model2VecEmbedder:
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+
+def embedder(access: Access) -> Model2VecEmbedder:
+    """Make the embedder; see `engine.providers`."""
+    return Model2VecEmbedder(access.rest)
 
 
 def fingerprint(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""What paid models cost: the vendors' list prices, US dollars per million tokens."""
+"""Price tokens: what models cost by their vendors' list prices, and what else of them an estimate needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine.usage import Usage
 
 PRICES_AS_OF = "2026-11-01"
-"""The day the table was last checked against the vendors' price pages."""
+"""The day the prices were last checked against the vendors' price pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +31,23 @@ class Price:
         return dollars * self.batch if batched else dollars
 
 
-PRICES = {
-    "claude-haiku-4-5-20251001": Price(1.00, 5.00, 1.25, 0.10, batch=0.5),
-    "claude-haiku-4-5": Price(1.00, 5.00, 1.25, 0.10, batch=0.5),
-    "claude-haiku-5-5": Price(0.10, 0.50, 0.125, 0.01, batch=0.5),
-    "claude-sonnet-5": Price(2.00, 10.00, 2.50, 0.20, batch=0.5),
-    "claude-sonnet-5-5": Price(2.00, 10.00, 2.50, 0.20, batch=0.5),
-    "embed-v4.0": Price(0.12),
-}
-
 DEAREST = Price(10.00, 50.00, 12.50, 1.00)
-"""Taken for a model that is not in the table, so that a budget errs on the safe side."""
+"""Taken for a model without a price, so that a budget errs on the safe side."""
 
 
-def price_of(model: str, *, paid: bool = True) -> Price:
-    """Return a model's price; nothing for local ones, the dearest known for unknown ones."""
-    if not paid:
-        return Price(0.0)
-    return PRICES.get(model, DEAREST)
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What is known of a model.
+
+    `cache_minimum` is how many tokens a system prompt must have to be cached; `thinks`, whether it thinks before it
+    answers unless told not to.
+    """
+
+    price: Price
+    cache_minimum: int = 4096
+    """The highest that any model has."""
+    thinks: bool = False
+
+
+UNKNOWN = ModelFacts(DEAREST, thinks=True)
+"""What is assumed of a model that is not in the table: the worst."""

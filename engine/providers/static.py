@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ProviderError
-from engine.providers.base import Embedded
+from engine.providers.base import Access, Embedded
 from taxonomy.card import CardInput
 from taxonomy.cardtext import strip
 from taxonomy.keyless.digest import text_digest
@@ -155,6 +155,11 @@ class StaticEmbedder:
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+
+def embedder(access: Access) -> StaticEmbedder:  # noqa: ARG001
+    """Make the embedder, which needs nothing; see `engine.providers`."""
+    return StaticEmbedder()
 
 
 def _vector(table: Table, ids: list[int]) -> NDArray[np.float64]:

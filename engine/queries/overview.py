@@ -300,7 +300,7 @@ def _spent(row: dict[str, Any]) -> ModelSpending:
     """Add what reading from the cache saved: the difference between the prices of fresh and of cached input."""
     saved: float | None = 0.0
     if read := row["cache_read_tokens"]:
-        from engine.providers.prices import PRICES
+        from engine.providers import PRICES
 
         price = PRICES.get(row["model"])
         saved = None if price is None else read * (price.input - price.cache_read) / 1_000_000

@@ -1,4 +1,4 @@
-"""Which source and which providers the settings stand for. Clients are made here, inside the event loop."""
+"""Make the source and the clients of the providers that settings stand for, inside the event loop."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from pathlib import Path
 
 import anyio
 
-from engine.config import Secrets, Settings, split_provider
+from engine.config import Secrets, Settings
 from engine.errors import UsageError
 from engine.events import Bus
 from engine.pipeline.cards import WORKERS
 from engine.pipeline.sync import MODEL_CALLS
-from engine.providers.base import Completer, Embedder
-from engine.providers.http import imported
+from engine.providers import PROVIDERS, Choice, embedder_in_use, extraction_model, llm_in_use, module_of
+from engine.providers.base import Access, Completer, Embedder, imported
 from engine.sources.base import CardFetcher, Source
 
 
 @dataclass(frozen=True, slots=True)
-class Providers:
+class Clients:
     """What enriches. `completer` is None where rules do it."""
 
     embedder: Embedder
@@ -33,77 +33,27 @@ class Providers:
 
 
 @asynccontextmanager
-async def providers(settings: Settings, secrets: Secrets) -> AsyncIterator[Providers]:
-    """Make the providers that the settings stand for, and close them afterwards.
+async def clients(settings: Settings, secrets: Secrets) -> AsyncIterator[Clients]:
+    """Make the clients of the providers that the settings stand for, and close them afterwards.
 
     Raises:
         KeyRefusedError: a provider is asked for by name and its key is not set.
         UsageError: a provider needs a package that is not installed, or cannot do what is asked of it.
     """
     async with AsyncExitStack() as stack:
-        embedder = _embedder(settings, secrets)
+        choice = embedder_in_use(settings, secrets)
+        access = _access(settings, secrets, choice, settings.embed_model)
+        embedder: Embedder = module_of(choice.name).embedder(access)
         stack.push_async_callback(embedder.aclose)
-        if settings.batch and settings.llm_in_use(secrets) != "anthropic":
-            raise UsageError(
-                f"batch (from {settings.origin('batch')}) needs Anthropic, but the language model is "
-                f"{settings.llm_in_use(secrets)}.",
-                hint="export ANTHROPIC_API_KEY=…, or leave --batch out.",
-            )
+        if settings.batch:
+            _check_batches(settings, llm_in_use(settings, secrets))
         model = extraction_model(settings, secrets)
         if model is None:
-            yield Providers(embedder, None)
+            yield Clients(embedder, None)
             return
         chosen = completer(settings, secrets, model)
         stack.push_async_callback(chosen.aclose)
-        yield Providers(embedder, chosen)
-
-
-def _embedder(settings: Settings, secrets: Secrets) -> Embedder:
-    kind, rest = split_provider(settings.embedder_in_use(secrets))
-    if kind == "cohere":
-        from engine.providers.cohere import CohereEmbedder
-
-        return CohereEmbedder(secrets.cohere or "", base_url=secrets.endpoints.cohere, timeout=settings.timeout)
-    if kind == "openai":
-        from engine.providers.openai import OpenAIEmbedder
-
-        model = settings.embed_model or ""
-        return OpenAIEmbedder(rest, secrets.openai, model=model, connections=1, timeout=settings.timeout)
-    if kind == "model2vec":
-        from engine.providers.model2vec import Model2VecEmbedder
-
-        return Model2VecEmbedder(rest)
-    from engine.providers.static import StaticEmbedder
-
-    return StaticEmbedder()
-
-
-def extraction_model(settings: Settings, secrets: Secrets) -> str | None:
-    """Return the model that extracts and summarizes; None where rules do.
-
-    Raises:
-        KeyRefusedError: a provider is asked for by name and its key is not set.
-    """
-    kind, _ = split_provider(settings.llm_in_use(secrets))
-    if kind != "anthropic":
-        return settings.model if kind == "openai" else None
-    from engine.providers.anthropic import EXTRACTION_MODEL
-
-    return settings.model or EXTRACTION_MODEL
-
-
-def naming_model(settings: Settings, secrets: Secrets) -> str | None:
-    """Return the model that names topics; None where key phrases do.
-
-    Raises:
-        KeyRefusedError: a provider is asked for by name and its key is not set.
-    """
-    kind, _ = split_provider(settings.llm_in_use(secrets))
-    if kind != "anthropic":
-        return settings.model if kind == "openai" else None
-    from engine.providers.anthropic import NAMING_MODEL
-
-    return settings.model or NAMING_MODEL
+        yield Clients(embedder, chosen)
 
 
 def completer(settings: Settings, secrets: Secrets, model: str) -> Completer:
@@ -112,19 +62,31 @@ def completer(settings: Settings, secrets: Secrets, model: str) -> Completer:
     Raises:
         UsageError: it needs a package that is not installed.
     """
-    kind, url = split_provider(settings.llm_in_use(secrets))
-    if kind == "openai":
-        from engine.providers.openai import OpenAICompleter
+    choice = llm_in_use(settings, secrets)
+    made: Completer = module_of(choice.name).completer(_access(settings, secrets, choice, model, MODEL_CALLS))
+    return made
 
-        return OpenAICompleter(url, secrets.openai, model=model, connections=MODEL_CALLS, timeout=settings.timeout)
-    from engine.providers.anthropic import AnthropicCompleter
 
-    return AnthropicCompleter(
-        secrets.anthropic or "",
-        base_url=secrets.endpoints.anthropic,
-        model=model,
-        connections=MODEL_CALLS,
+def _access(settings: Settings, secrets: Secrets, choice: Choice, model: str | None, connections: int = 1) -> Access:
+    row = choice.row
+    return Access(
+        rest=choice.rest,
+        key=secrets.key(row.key) or "",
+        address=secrets.address(row.address_variable, row.address),
+        model=model or "",
+        connections=connections,
         timeout=settings.timeout,
+    )
+
+
+def _check_batches(settings: Settings, choice: Choice) -> None:
+    if "batches" in choice.row.kinds:
+        return
+    able = [row for row in PROVIDERS.values() if "batches" in row.kinds]
+    raise UsageError(
+        f"batch (from {settings.origin('batch')}) needs {' or '.join(row.title for row in able)}, "
+        f"but the language model is {choice}.",
+        hint=f"export {able[0].key}=…, or leave --batch out.",
     )
 
 
@@ -136,7 +98,7 @@ async def source(
 
     `bus` is told of what the source has to try again.
     """
-    endpoint = secrets.endpoints.hub
+    endpoint = secrets.hub_address
     if settings.source == "hub":
         from engine.calls.caller import Caller
         from engine.hub.client import HubClient

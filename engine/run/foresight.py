@@ -7,11 +7,12 @@ from contextlib import closing
 from functools import partial
 from pathlib import Path
 
-from engine.config import Secrets, Settings, load_secrets
+from engine.config import Secrets, Settings
 from engine.events import Bus
 from engine.pipeline.estimate import Estimate, Scope, estimate
 from engine.pipeline.sync import Plan, Sync
-from engine.run.clients import naming_model, providers, source
+from engine.providers import check_providers, load_secrets, naming_model
+from engine.run.clients import clients, source
 from engine.run.runs import run_async
 from engine.store.connection import open_readonly
 from engine.store.views import usable_taxonomy
@@ -23,11 +24,11 @@ def foresee(settings: Settings, secrets: Secrets | None = None) -> Estimate:
     Raises:
         HfmapError: the source or the database cannot be read, or a key is missing.
     """
-    return run_async(_foresee, settings, secrets or load_secrets())
+    return run_async(_foresee, check_providers(settings), secrets or load_secrets())
 
 
 async def _foresee(settings: Settings, secrets: Secrets) -> Estimate:
-    async with source(settings, secrets) as (where, fetcher), providers(settings, secrets) as kit:
+    async with source(settings, secrets) as (where, fetcher), clients(settings, secrets) as kit:
         taxonomy = usable_taxonomy(settings.taxonomy)
         plan = Plan(
             db=settings.db,

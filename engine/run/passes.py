@@ -14,7 +14,8 @@ from engine.config import Secrets, Settings
 from engine.errors import HfmapError, StoppedError
 from engine.events import Bus, Event, PassStarted, StageGrew
 from engine.pipeline.naming import Naming
-from engine.run.clients import completer, naming_model
+from engine.providers import naming_model
+from engine.run.clients import completer
 from engine.store.connection import open_passes, open_readonly
 from engine.store.layouts import read_newest_layout, refit_at
 from engine.store.views import ensure_views, taxonomy_in_force

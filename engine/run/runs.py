@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import anyio
 
-from engine.config import Secrets, Settings, load_secrets
+from engine.config import Secrets, Settings
 from engine.errors import (
     EXIT_BUDGET,
     EXIT_DONE,
@@ -29,7 +29,8 @@ from engine.errors import (
 )
 from engine.events import Bus, Notice, RunFinished, RunStarted
 from engine.pipeline.sync import Plan, Sync, SyncResult, first_error
-from engine.run.clients import naming_model, providers, source
+from engine.providers import check_providers, load_secrets, naming_model
+from engine.run.clients import clients, source
 from engine.run.passes import Preload, run_passes
 from engine.store.connection import as_store_error, missing_database, open_passes, prepare, writing
 from engine.store.results import ResultStage, put_in_force, reset_failures
@@ -86,7 +87,7 @@ def sync(settings: Settings, secrets: Secrets | None = None, bus: Bus | None = N
     Raises:
         HfmapError: the run could not start, or could not go on; what was done is stored.
     """
-    secrets, bus = secrets or load_secrets(), bus or Bus()
+    settings, secrets, bus = check_providers(settings), secrets or load_secrets(), bus or Bus()
     # Before a new database is made, or anything paid for.
     taxonomy = usable_taxonomy(settings.taxonomy)
 
@@ -112,7 +113,7 @@ def draw(settings: Settings, secrets: Secrets | None = None, bus: Bus | None = N
     Raises:
         HfmapError: there is nothing to draw, or a pass failed.
     """
-    secrets, bus = secrets or load_secrets(), bus or Bus()
+    settings, secrets, bus = check_providers(settings), secrets or load_secrets(), bus or Bus()
     if not settings.db.exists():
         raise missing_database(settings.db)
     return _run("map", settings, bus, lambda run_id, tally: _draw(settings, secrets, run_id, bus, tally))
@@ -171,7 +172,7 @@ def _finish(settings: Settings, run_id: int, tally: _Tally, bus: Bus) -> str:
 
 
 async def _sync(settings: Settings, secrets: Secrets, run_id: int, taxonomy: Taxonomy, bus: Bus) -> SyncResult:
-    async with source(settings, secrets, bus) as (where, fetcher), providers(settings, secrets) as kit:
+    async with source(settings, secrets, bus) as (where, fetcher), clients(settings, secrets) as kit:
         plan = Plan(
             db=settings.db,
             run_id=run_id,

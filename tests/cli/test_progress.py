@@ -123,7 +123,7 @@ def test_quiet_says_errors_alone(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("mode", ["human", "json", "quiet"])
 def test_no_key_is_ever_shown(mode: str, capsys: pytest.CaptureFixture[str]) -> None:
     key = "co-key-0123456789"
-    output = Output(mode, redact=Secrets(cohere=key).redact)  # type: ignore[arg-type]
+    output = Output(mode, redact=Secrets({"CO_API_KEY": key}).redact)  # type: ignore[arg-type]
     progress = Progress(output)
     for event in (
         RunStarted(1, "sync", {"key": key}),

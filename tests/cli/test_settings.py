@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import SETTING_NAMES, Secrets, Settings, load_secrets, load_settings, unknown_variables
+from engine.config import SETTING_NAMES, Secrets, Settings, load_settings, unknown_variables
 from engine.errors import KeyRefusedError, UsageError
+from engine.providers import PROVIDERS, check_providers, embedder_in_use, llm_in_use, load_secrets
 
 
 def test_defaults_are_the_reference_values(tmp_path: Path) -> None:
@@ -44,7 +45,8 @@ def test_an_overshoot_nobody_sets_follows_the_target(tmp_path: Path, target: int
         ({}, {}, 'target = "10"', ["target", "hfmap.toml"]),
         ({}, {"HFMAP_QUIET": "maybe"}, "", ["quiet", "HFMAP_QUIET", "true or false"]),
         ({"rank": "like"}, {}, "", ["rank", "--rank", "likes, downloads"]),
-        ({"llm": "cohere"}, {}, "", ["llm", "--llm"]),
+        ({"llm": "cohere"}, {}, "", ["llm", "'cohere'", "--llm", "auto, anthropic, local, openai:URL."]),
+        ({}, {"HFMAP_EMBEDDER": "local:x"}, "", ["embedder", "HFMAP_EMBEDDER", "cohere, local, openai:URL, model2vec"]),
         ({"budget": "nan"}, {}, "", ["budget", "--budget", "dollars"]),
         ({"budget": "-1"}, {}, "", ["budget", "--budget"]),
         ({"db": "  "}, {}, "", ["db", "--db"]),
@@ -59,7 +61,7 @@ def test_a_wrong_value_is_named_with_its_origin(
     if toml:
         (tmp_path / "hfmap.toml").write_text(toml)
     with pytest.raises(UsageError) as caught:
-        load_settings(flags, environ=environ, cwd=tmp_path)
+        check_providers(load_settings(flags, environ=environ, cwd=tmp_path))
     assert [word for word in words if word not in str(caught.value)] == []
     assert caught.value.exit_code == 2
 
@@ -99,11 +101,13 @@ def test_unknown_variables_are_told_with_the_nearest_setting() -> None:
 
 def test_keys_are_never_shown() -> None:
     secrets = load_secrets({"CO_API_KEY": " cohere-key-1 ", "HF_TOKEN": "hf_token_2", "ANTHROPIC_API_KEY": ""})
-    assert (secrets.cohere, secrets.anthropic, secrets.hub) == ("cohere-key-1", None, "hf_token_2")
+    assert (secrets.key("CO_API_KEY"), secrets.key("ANTHROPIC_API_KEY")) == ("cohere-key-1", None)
+    assert secrets.hub == "hf_token_2"
     shown = f"{secrets!r} {secrets}"
     assert "cohere-key-1" not in shown
     assert "hf_token_2" not in shown
-    assert "cohere=set" in shown
+    assert "CO_API_KEY=set" in shown
+    assert "ANTHROPIC_API_KEY" not in shown
     assert secrets.redact("Bearer hf_token_2 / cohere-key-1") == "Bearer *** / ***"
 
 
@@ -116,9 +120,11 @@ def test_a_key_no_header_can_carry_is_refused_unseen(key: str) -> None:
 
 
 def test_base_urls() -> None:
-    endpoints = load_secrets({"HF_ENDPOINT": "http://127.0.0.1:8000/", "CO_API_URL": ""}).endpoints
-    assert endpoints.hub == "http://127.0.0.1:8000"
-    assert endpoints.cohere == "https://api.cohere.com"
+    secrets = load_secrets({"HF_ENDPOINT": "http://127.0.0.1:8000/", "CO_API_URL": ""})
+    cohere = PROVIDERS["cohere"]
+    assert secrets.hub_address == "http://127.0.0.1:8000"
+    assert secrets.address(cohere.address_variable, cohere.address) == "https://api.cohere.com"
+    assert Secrets().hub_address == "https://huggingface.co"
 
 
 @pytest.mark.parametrize("url", ["huggingface.co", "ftp://host", "http://", "http://host:notaport", "http://[::1"])
@@ -128,10 +134,21 @@ def test_a_base_url_that_is_none_is_refused(url: str) -> None:
 
 
 def test_auto_takes_the_cloud_where_its_key_is_set() -> None:
-    auto = Settings()
-    assert (auto.embedder_in_use(Secrets()), auto.llm_in_use(Secrets())) == ("local", "local")
-    both = Secrets(cohere="k" * 8, anthropic="k" * 8)
-    assert (auto.embedder_in_use(both), auto.llm_in_use(both)) == ("cohere", "anthropic")
-    assert Settings(embedder="local").embedder_in_use(both) == "local"
+    def chosen(settings: Settings, secrets: Secrets) -> tuple[str, str]:
+        return str(embedder_in_use(settings, secrets)), str(llm_in_use(settings, secrets))
+
+    both = Secrets({"CO_API_KEY": "k" * 8, "ANTHROPIC_API_KEY": "k" * 8})
+    assert chosen(Settings(), Secrets()) == ("local", "local")
+    assert chosen(Settings(), Secrets({"OPENAI_API_KEY": "k" * 8})) == ("local", "local")
+    assert chosen(Settings(), both) == ("cohere", "anthropic")
+    assert chosen(Settings(embedder="local"), both) == ("local", "anthropic")
     with pytest.raises(KeyRefusedError, match="ANTHROPIC_API_KEY is not set"):
-        Settings(llm="anthropic").llm_in_use(Secrets())
+        llm_in_use(Settings(llm="anthropic"), Secrets())
+
+
+def test_a_provider_s_name_is_checked_with_the_nearest_one() -> None:
+    with pytest.raises(
+        UsageError, match=r"embedder is 'coher' \(from default\), but must be one of: auto, cohere"
+    ) as caught:
+        check_providers(Settings(embedder="coher"))
+    assert caught.value.hint == "did you mean 'cohere'?"

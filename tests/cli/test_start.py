@@ -11,7 +11,7 @@ import pytest
 HEAVY = {
     *("anthropic", "cohere", "huggingface_hub", "numpy", "umap", "toponymy", "datamapplot", "sklearn"),
     *("transformers", "pyarrow", "pandas", "httpx", "yaml", "babel", "rapidfuzz", "stamina", "anyio"),
-    *("engine.pipeline", "engine.providers", "engine.sources"),
+    *("engine.pipeline", "engine.providers.base", "engine.providers.static", "engine.sources"),
     *(
         "render.libraries",
         "render.layout.layout",

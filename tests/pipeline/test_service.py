@@ -23,10 +23,11 @@ from engine.errors import (
     RejectedError,
     ServiceDownError,
     TransientError,
+    UnansweredError,
 )
 from engine.events import Bus, CallFinished
-from engine.providers.anthropic import EXTRACTION_MODEL, AnthropicCompleter
-from engine.providers.http import UnansweredError
+from engine.providers import PROVIDERS
+from engine.providers.anthropic import AnthropicCompleter
 from engine.providers.prices import Price
 from engine.providers.static import StaticEmbedder
 from engine.store.connection import open_passes, prepare
@@ -35,6 +36,7 @@ from engine.store.writer import open_writer
 from engine.usage import Usage
 
 pytestmark = pytest.mark.anyio
+EXTRACTION_MODEL = PROVIDERS["anthropic"].extraction_model
 PRICE = Price(input=1.0, output=10.0)
 MOST = Usage(input=50_000, output=5_000)  # $0.10
 USED = Usage(input=10_000, output=1_000)  # $0.02

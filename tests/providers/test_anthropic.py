@@ -17,15 +17,17 @@ from engine.errors import (
     RejectedError,
     ServiceDownError,
     TransientError,
+    UnansweredError,
 )
-from engine.providers.anthropic import EXTRACTION_MODEL, AnthropicCompleter
+from engine.providers import PROVIDERS
+from engine.providers.anthropic import AnthropicCompleter
 from engine.providers.base import Prompt
-from engine.providers.http import UnansweredError
 from engine.usage import Usage
 from tests.services import FaultKind, Services
 from tests.services.messages import Response
 
 pytestmark = pytest.mark.anyio
+EXTRACTION_MODEL = PROVIDERS["anthropic"].extraction_model
 QUESTION = Prompt("Answer.", "Is this a card?", 50)
 
 

@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.errors import KeyRefusedError, ProviderError, QuotaError, RejectedError, ServiceDownError, TransientError
+from engine.errors import (
+    KeyRefusedError,
+    ProviderError,
+    QuotaError,
+    RejectedError,
+    ServiceDownError,
+    TransientError,
+    UnansweredError,
+)
 from engine.providers.cohere import BATCH_SIZE, DIMENSIONS, CohereEmbedder
-from engine.providers.http import UnansweredError
 from tests.services import FaultKind, Services
 from tests.services.vectors import embed
 

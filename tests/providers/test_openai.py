@@ -22,6 +22,7 @@ from engine.errors import (
     TransientError,
     UsageError,
 )
+from engine.providers import check_providers
 from engine.providers.base import Completion, Embedded, Prompt
 from engine.providers.openai import OpenAICompleter, OpenAIEmbedder
 from tests.conftest import Run
@@ -216,7 +217,7 @@ def test_without_the_package_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch
 
 def test_addresses_in_settings(tmp_path: Path) -> None:
     def llm(value: str, **more: str) -> str:
-        return load_settings({"llm": value, "model": "m", **more}, environ={}, cwd=tmp_path).llm
+        return check_providers(load_settings({"llm": value, "model": "m", **more}, environ={}, cwd=tmp_path)).llm
 
     assert llm("openai:http://localhost:11434") == "openai:http://localhost:11434/v1"
     assert llm("openai:http://localhost:8000/v1/") == "openai:http://localhost:8000/v1"
@@ -225,10 +226,10 @@ def test_addresses_in_settings(tmp_path: Path) -> None:
             llm(wrong)
         assert "secret@" not in str(caught.value) + str(caught.value.hint)
     with pytest.raises(UsageError, match="no model is named") as caught:
-        load_settings({"llm": "openai:http://localhost/v1"}, environ={}, cwd=tmp_path)
+        check_providers(load_settings({"llm": "openai:http://localhost/v1"}, environ={}, cwd=tmp_path))
     assert "--model NAME" in (caught.value.hint or "")
     with pytest.raises(UsageError) as caught:
-        load_settings({"embedder": "openai:http://localhost/v1"}, environ={}, cwd=tmp_path)
+        check_providers(load_settings({"embedder": "openai:http://localhost/v1"}, environ={}, cwd=tmp_path))
     assert "--embed-model NAME" in (caught.value.hint or "")
 
 
