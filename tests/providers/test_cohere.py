@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -26,6 +27,11 @@ pytestmark = pytest.mark.anyio
 TEXTS = [f"A text about birds, number {number}" for number in range(BATCH_SIZE)]
 
 
+def encoded(number: float, numbers: int = DIMENSIONS) -> list[str]:
+    """One vector of one number, as Cohere sends it."""
+    return [b64encode(np.full(numbers, number, "<f4").tobytes()).decode()]
+
+
 @pytest.fixture
 async def embedder(services: Services) -> AsyncIterator[CohereEmbedder]:
     made = CohereEmbedder(services.env["CO_API_KEY"], base_url=services.env["CO_API_URL"], timeout=0.5)
@@ -37,7 +43,9 @@ async def test_vectors_arrive_as_they_were_sent(embedder: CohereEmbedder, servic
     answer = await embedder.embed(TEXTS)
     assert answer.vectors.dtype == np.float32
     assert answer.vectors.shape == (BATCH_SIZE, DIMENSIONS)
-    assert np.allclose(answer.vectors, [embed(text, DIMENSIONS) for text in TEXTS], atol=1e-4)
+    assert np.array_equal(answer.vectors, [embed(text, DIMENSIONS) for text in TEXTS])
+    assert answer.vectors.dtype.isnative
+    assert answer.vectors.flags.writeable
     assert answer.usage.input == services.cohere.tokens_billed
 
 
@@ -90,11 +98,13 @@ async def test_a_service_s_wish_is_passed_on(embedder: CohereEmbedder, services:
 @pytest.mark.parametrize(
     "body",
     [
-        {}, {"embeddings": None}, {"embeddings": []}, {"embeddings": {}}, {"embeddings": {"float": None}},
-        {"embeddings": {"float": 5}}, {"embeddings": {"float": [["a"] * DIMENSIONS]}},
-        {"embeddings": {"float": [["0.5"] * DIMENSIONS]}}, {"embeddings": {"float": [[0.5, None] * (DIMENSIONS // 2)]}},
-        {"embeddings": {"float": [[0.0] * DIMENSIONS]}}, {"embeddings": {"float": [[1e300] * DIMENSIONS]}},
-        {"embeddings": {"float": [[{}] * DIMENSIONS]}}, [], 7, None, "text",
+        {}, {"embeddings": None}, {"embeddings": []}, {"embeddings": {}}, {"embeddings": {"base64": None}},
+        {"embeddings": {"base64": 5}}, {"embeddings": {"base64": [["a"] * DIMENSIONS]}},
+        {"embeddings": {"base64": ["0.5" * DIMENSIONS]}}, {"embeddings": {"base64": ["\u00fc"]}},
+        {"embeddings": {"base64": [{}]}}, {"embeddings": {"base64": [""]}}, {"embeddings": {"float": [[0.5] * DIMENSIONS]}},
+        {"embeddings": {"base64": encoded(0.0)}}, {"embeddings": {"base64": encoded(np.inf)}},
+        {"embeddings": {"base64": encoded(0.5, DIMENSIONS - 1)}}, {"embeddings": {"base64": encoded(0.5)[0]}},
+        {"embeddings": {"base64": [*encoded(0.5), *encoded(0.5, 8)]}}, [], 7, None, "text",
     ],
 )  # fmt: skip
 async def test_json_of_another_shape(embedder: CohereEmbedder, services: Services, body: Any) -> None:

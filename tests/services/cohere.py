@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from hashlib import sha256
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tests.services.board import Board
 from tests.services.faults import Fault
@@ -60,19 +64,27 @@ class CohereDouble(Service):
             self.texts_embedded += len(texts)
             self.tokens_billed += tokens
         width = dimensions // 2 if kind == "wrong_dimensions" else dimensions
-        vectors = [to_json(embed(text, width)) for text in texts]
+        vectors = [embed(text, width) for text in texts]
         if kind == "wrong_count":
             vectors.pop()
         if kind == "nan" and vectors:
-            vectors[-1] = f"[{','.join(['NaN'] * width)}]"
+            vectors[-1] = np.full(width, np.nan, np.float32)
+        formats = {"float": to_json, "base64": _to_base64}
+        told = {name: ",".join(map(formats[name], vectors)) for name in asked.get("embedding_types") or ["float"]}
         shape: dict[str, Any] = {
             "id": key[:36],
             "texts": texts,
             "response_type": "embeddings_by_type",
             "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": tokens}},
         }
-        body = json.dumps(shape)[:-1] + ', "embeddings": {"float": [' + ",".join(vectors) + "]}}"
+        embeddings = ",".join(f'"{name}": [{rows}]' for name, rows in told.items())
+        body = f'{json.dumps(shape)[:-1]}, "embeddings": {{{embeddings}}}}}'
         return Response(200, body.encode(), {"content-type": "application/json"})
+
+
+def _to_base64(vector: NDArray[np.float32]) -> str:
+    """The vector's bytes, the lowest of each number first, as a JSON string."""
+    return f'"{b64encode(vector.astype("<f4").tobytes()).decode()}"'
 
 
 def _problem(asked: dict[str, Any]) -> str | None:
@@ -88,6 +100,6 @@ def _problem(asked: dict[str, Any]) -> str | None:
         return "invalid request: valid input_type must be provided with the provided model"
     if asked.get("output_dimension") not in (None, *DIMENSIONS):
         return f"invalid request: output_dimension must be one of {DIMENSIONS}"
-    if set(asked.get("embedding_types") or ["float"]) != {"float"}:
-        return "invalid request: only the float embedding type is served here"
+    if not set(asked.get("embedding_types") or ["float"]) <= {"float", "base64"}:
+        return "invalid request: only the float and base64 embedding types are served here"
     return None

@@ -47,6 +47,8 @@ def embed(text: str, dimensions: int) -> NDArray[np.float32]:
 
 def to_json(vector: NDArray[np.float32]) -> str:
     """The vector as a JSON array with four decimals."""
+    if not np.isfinite(vector).all():
+        return f"[{','.join(['NaN'] * len(vector))}]"
     steps = np.rint(vector * STEPS).astype(np.int64) + STEPS
     numerals = _numerals()
     return "[" + ",".join([numerals[step] for step in steps.tolist()]) + "]"
