@@ -159,11 +159,13 @@ def _reach(name: str, url: str) -> Check:
 
 def _database(path: Path) -> list[Check]:
     """Whether the database is there, whole, and of this version."""
+    from engine.queries.integrity import check_integrity
+
     if not path.exists():
         return [Check("database", "note", f"none at {path} yet; make one: hfmap sync --source sample")]
     try:
         with queries.open_database(path) as conn:
-            found = queries.check_integrity(conn)
+            found = check_integrity(conn)
     except HfmapError as error:
         return [Check("database", "failed", f"{error} {error.hint or ''}".strip())]
     except sqlite3.Error as error:
@@ -203,8 +205,10 @@ def _packages() -> list[Check]:
 
 def _interpreter() -> list[Check]:
     """Python, and a SQLite with all that the schema needs."""
+    from engine.queries.integrity import missing_of_sqlite
+
     checks = [Check("python", "ok", f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")]
-    lacking = queries.missing_of_sqlite()
+    lacking = missing_of_sqlite()
     checks.append(
         Check("sqlite", "failed" if lacking else "ok", lacking or f"SQLite {sqlite3.sqlite_version} with FTS5")
     )

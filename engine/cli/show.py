@@ -14,7 +14,7 @@ from engine.cli._output import Output
 from engine.cli._text import plain
 
 if TYPE_CHECKING:
-    from engine.queries.datasets import Claim, Dataset
+    from engine.queries.datasets import Dataset, FieldClaim
 
 # Shown apart from the rest, or under the fields.
 _ELSEWHERE = re.compile(r"repo_id|pretty_name|summary|primary_stage|role|topic_\d+")
@@ -69,7 +69,7 @@ def _print(output: Output, found: Dataset) -> None:
         line(f"{origin.stage + ' by':<16}{plain(origin.provider)} {plain(origin.model)}, {origin.created_at}")
 
 
-def _print_claim(output: Output, claim: Claim) -> None:
+def _print_claim(output: Output, claim: FieldClaim) -> None:
     value = claim.value
     text = ", ".join(map(str, value)) if isinstance(value, list) else "no valid value" if value is None else str(value)
     output.data(_wrapped(text or "none", f"{claim.field}: "))

@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import astuple
 from itertools import chain
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +14,10 @@ from engine import queries
 from engine.cli._options import db_option, reading
 from engine.cli._output import Output
 from engine.cli._rows import FORMATS, write_rows
-from engine.errors import HfmapError, UsageError
+from engine.errors import UsageError
+
+if TYPE_CHECKING:
+    from engine.queries.sql import TimeLimitError
 
 TIMEOUT_SECONDS = 30.0
 LONGEST_QUERY = 1_000_000
@@ -64,7 +68,7 @@ def _read_query() -> str:
     return text
 
 
-def _end(error: HfmapError) -> None:
+def _end(error: TimeLimitError) -> None:
     """End the process: what SQLite is at cannot be stopped otherwise."""
     sys.stderr.write(f"hfmap: {error}\n       {error.hint}\n")
     sys.stderr.flush()

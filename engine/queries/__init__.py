@@ -22,21 +22,21 @@ from typing import TYPE_CHECKING, Any
 from engine.store.connection import open_readonly
 
 if TYPE_CHECKING:
-    from engine.queries.datasets import Claim, Dataset, dataset, find_dataset, known_dataset
+    from engine.queries.datasets import Dataset, FieldClaim, dataset, find_dataset, known_dataset
     from engine.queries.diff import Change, Changes, changes
     from engine.queries.doubts import Doubt, OtherReading, review
     from engine.queries.integrity import Integrity, check_integrity, missing_of_sqlite
     from engine.queries.matches import TextMatch, VectorMatch, alike, related, search
     from engine.queries.overview import Status, status
     from engine.queries.sql import GuardedConnection, SchemaColumn, schema
-    from engine.queries.topic_tree import TopicNode, TopicTree, topics
+    from engine.queries.topic_tree import TopicNode, TopicOutline, topics
 
 __all__ = [
     "Change",
     "Changes",
-    "Claim",
     "Dataset",
     "Doubt",
+    "FieldClaim",
     "GuardedConnection",
     "Integrity",
     "OtherReading",
@@ -44,7 +44,7 @@ __all__ = [
     "Status",
     "TextMatch",
     "TopicNode",
-    "TopicTree",
+    "TopicOutline",
     "VectorMatch",
     "alike",
     "changes",
@@ -65,14 +65,14 @@ __all__ = [
 # A command asks one question: the modules of the others are not imported for it. None of them has the name of a
 # function, which it would hide.
 _HOMES = {
-    "datasets": ("Claim", "Dataset", "dataset", "find_dataset", "known_dataset"),
+    "datasets": ("FieldClaim", "Dataset", "dataset", "find_dataset", "known_dataset"),
     "diff": ("Change", "Changes", "changes"),
     "doubts": ("Doubt", "OtherReading", "review"),
     "integrity": ("Integrity", "check_integrity", "missing_of_sqlite"),
     "matches": ("TextMatch", "VectorMatch", "alike", "related", "search"),
     "overview": ("Status", "status"),
     "sql": ("GuardedConnection", "SchemaColumn", "schema"),
-    "topic_tree": ("TopicNode", "TopicTree", "topics"),
+    "topic_tree": ("TopicNode", "TopicOutline", "topics"),
 }
 
 

@@ -32,7 +32,7 @@ _CARD = "SELECT text, body_chars, front_matter, problems, stored_at FROM card WH
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class FieldClaim:
     """What is said of one field, and the sentence of the card that is to prove it.
 
     `value` is a JSON value, None where the answer held nothing valid (`problem` says why). `provider` is "person" for a
@@ -103,7 +103,7 @@ class Dataset:
 
     columns: Mapping[str, Any]
     card_reason: str | None
-    fields: tuple[Claim, ...]
+    fields: tuple[FieldClaim, ...]
     topics: tuple[DatasetTopic, ...]
     origins: tuple[ResultOrigin, ...]
     failures: tuple[DatasetFailure, ...]
@@ -143,7 +143,7 @@ def dataset(conn: sqlite3.Connection, wanted: str) -> Dataset:
         columns=columns,
         card_reason=reason[0],
         fields=tuple(
-            Claim(field, _loads(value), quote, bool(verified), *rest)
+            FieldClaim(field, _loads(value), quote, bool(verified), *rest)
             for field, value, quote, verified, *rest in conn.execute(_CLAIMS, (dataset_id,))
         ),
         topics=tuple(DatasetTopic(*row) for row in conn.execute(_TOPICS, (dataset_id,))),

@@ -87,7 +87,7 @@ _CARDS = "SELECT card_status, count(*) AS n FROM dataset GROUP BY 1 ORDER BY n D
 
 
 @dataclass(frozen=True, slots=True)
-class StageState:
+class StageStatus:
     """An enrichment stage: fresh + stale + failed = datasets on the map.
 
     `failed` counts what may be tried again, what failed for good, and what was given up (`parked`) after PARKED_RUNS
@@ -125,7 +125,7 @@ class QuoteCheck:
 
 
 @dataclass(frozen=True, slots=True)
-class LayoutState:
+class LayoutStatus:
     """The newest layout, and how far the map has moved on since.
 
     `missing` datasets are on the map and not in it as they are now, `gone` ones the other way round; `other_vectors`:
@@ -145,7 +145,7 @@ class LayoutState:
 
 
 @dataclass(frozen=True, slots=True)
-class TopicsState:
+class TopicsStatus:
     """The newest topic tree; `named_by` counts topics by who named them."""
 
     layout_id: int
@@ -181,7 +181,7 @@ class ModelSpending:
 
 
 @dataclass(frozen=True, slots=True)
-class StageSpending:
+class RunSpending:
     """What one stage of one run spent on one model: a row of the view `spending`."""
 
     run: int
@@ -227,15 +227,15 @@ class Status:
     listed: int
     on_map: int
     cards: Mapping[str, int]
-    stages: tuple[StageState, ...]
+    stages: tuple[StageStatus, ...]
     failures: tuple[FailureReason, ...]
     quotes: tuple[QuoteCheck, ...]
-    layout: LayoutState | None
-    topics: TopicsState | None
+    layout: LayoutStatus | None
+    topics: TopicsStatus | None
     pages: tuple[WrittenPage, ...]
     spent: tuple[ModelSpending, ...]
     usd: float
-    spending: tuple[StageSpending, ...]
+    spending: tuple[RunSpending, ...]
     runs: tuple[PastRun, ...]
 
 
@@ -266,7 +266,7 @@ def status(conn: sqlite3.Connection, path: Path | None = None) -> Status:
         pages=tuple(WrittenPage(**row) for row in _rows(conn, _PAGES)),
         spent=spent,
         usd=sum(model.usd for model in spent),
-        spending=tuple(StageSpending(**row) for row in _rows(conn, _SPENDING, LAST_RUNS)),
+        spending=tuple(RunSpending(**row) for row in _rows(conn, _SPENDING, LAST_RUNS)),
         runs=tuple(_run(row) for row in _rows(conn, _RUNS, LAST_RUNS)),
     )
 
@@ -281,10 +281,10 @@ def _rows(conn: sqlite3.Connection, query: str, *values: object) -> Iterator[dic
     return (dict(zip(names, row, strict=True)) for row in cursor)
 
 
-def _stage(row: dict[str, Any], on_map: int) -> StageState:
+def _stage(row: dict[str, Any], on_map: int) -> StageStatus:
     stale = row["due"] - row["due_failed"]
     failed = row["due_failed"] + row["permanent"] + row["parked"]
-    return StageState(
+    return StageStatus(
         stage=row["stage"],
         provider=row["provider"],
         model=row["model"],
@@ -307,15 +307,15 @@ def _spent(row: dict[str, Any]) -> ModelSpending:
     return ModelSpending(**row, cache_saved_usd=saved)
 
 
-def _layout(row: dict[str, Any]) -> LayoutState:
+def _layout(row: dict[str, Any]) -> LayoutStatus:
     stale = row["changed"] + row["missing"] + row["gone"]
     row |= {"quality": _object(row["quality"]), "other_vectors": bool(row["other_vectors"])}
-    return LayoutState(**row, refit_due=row["other_vectors"] or stale >= refit_at(row["points"]))
+    return LayoutStatus(**row, refit_due=row["other_vectors"] or stale >= refit_at(row["points"]))
 
 
-def _topics(row: dict[str, Any]) -> TopicsState:
+def _topics(row: dict[str, Any]) -> TopicsStatus:
     row |= {"of_older_layout": bool(row["of_older_layout"]), "named_by": _object(row["named_by"])}
-    return TopicsState(**row)
+    return TopicsStatus(**row)
 
 
 def _run(row: dict[str, Any]) -> PastRun:

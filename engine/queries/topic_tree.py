@@ -41,7 +41,7 @@ class TopicNode:
 
 
 @dataclass(frozen=True, slots=True)
-class TopicTree:
+class TopicOutline:
     """The newest tree: `topics` ordered by layer and size, largest first.
 
     `made_by` is "clustered" or "carried" over from the tree before; `changed` counts the datasets that came, changed or
@@ -57,7 +57,7 @@ class TopicTree:
     topics: tuple[TopicNode, ...]
 
 
-def topics(conn: sqlite3.Connection, layer: int | None = None) -> TopicTree | None:
+def topics(conn: sqlite3.Connection, layer: int | None = None) -> TopicOutline | None:
     """Read the newest topic tree, or one layer of it; None where no topics have been found yet.
 
     Raises:
@@ -79,4 +79,4 @@ def topics(conn: sqlite3.Connection, layer: int | None = None) -> TopicTree | No
         for number, depth, name, named_by, size, parent, phrases, exemplars in conn.execute(_TOPICS, (tree_id,))
         if layer is None or depth == layer
     )
-    return TopicTree(tree_id, layout_id, layers, made_by, changed, created_at, nodes)
+    return TopicOutline(tree_id, layout_id, layers, made_by, changed, created_at, nodes)
