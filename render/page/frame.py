@@ -21,14 +21,11 @@ from engine.queries.map import MapTopic, map_points, map_topics, view_columns
 from engine.store.views import taxonomy_in_force
 from render.escape import plain
 from render.page.axes import Axis, axes
+from taxonomy import buckets
+from taxonomy.buckets import UNKNOWN
 
-UNKNOWN = "Unknown"
-
-SIZES = [
-    "<1K", "1K–10K", "10K–100K", "100K–1M", "1M–10M", "10M–100M", "100M–1B", "1B–10B", "10B–100B", "100B–1T",
-    ">1T", UNKNOWN,
-]  # fmt: skip
-"""Size buckets from small to large (DESIGN.md)."""
+SIZES = (*buckets.SIZES, UNKNOWN)
+"""Size buckets from small to large."""
 
 _SPELLING = {
     "sft": "SFT", "vqa": "VQA", "llm": "LLM", "rag": "RAG", "3d": "3D", "sharegpt": "ShareGPT",
