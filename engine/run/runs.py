@@ -8,12 +8,12 @@ import sqlite3
 import threading
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
+from anyio.from_thread import start_blocking_portal
 
 from engine.config import Secrets, Settings
 from engine.errors import (
@@ -125,8 +125,14 @@ def run_async(work: Callable[..., Awaitable[T]], *args: Any) -> T:
         asyncio.get_running_loop()
     except RuntimeError:
         return anyio.run(work, *args)
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(anyio.run, work, *args).result()
+    with start_blocking_portal() as portal:
+        running = portal.start_task_soon(work, *args)
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            # Whoever waits in a notebook presses Ctrl-C (■) once, and means at once; what was stored is kept.
+            running.cancel()
+            raise
 
 
 def _run(
