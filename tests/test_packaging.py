@@ -32,17 +32,20 @@ def test_the_wheel_holds_what_the_program_reads(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
     for needed in (
         "engine/store/hfmap.sqlite.schema.sql",
-        "engine/sample/cards/listing.json",
+        "engine/sources/sample/cards/listing.json",
         "engine/providers/static_table/table.npz",
         "taxonomy/taxonomy.json",
         "taxonomy/examples.json",
+        "taxonomy/keyless/lexicon.json",
+        "taxonomy/keyless/linear.npz",
+        "taxonomy/keyless/summary.json",
         "render/page/assets/vendor/manifest.json",
         "engine/py.typed",
         "taxonomy/py.typed",
         "render/py.typed",
     ):
         assert needed in names
-    assert sum(name.startswith("engine/sample/cards/") and name.endswith(".md") for name in names) >= 160
+    assert sum(name.startswith("engine/sources/sample/cards/") and name.endswith(".md") for name in names) >= 160
     tops = {name.split("/")[0] for name in names if not name.startswith("hfmap-")}
     assert tops == {"engine", "taxonomy", "render"}
 
