@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.pipeline.unlisted import PROBES
+from engine.pipeline.listing import PROBES
 from tests.conftest import Run
 from tests.services import Services, generated_cards
 from tests.services.messages import Request, Response

@@ -18,7 +18,7 @@ import anyio.to_thread
 import httpx
 
 from engine.errors import KeyRefusedError, SourceError, TransientError
-from engine.hub.address import at_endpoint, card_url, object_url
+from engine.hub.address import card_url, object_url
 from engine.hub.entries import Fetched, refusal
 from engine.text import retry_after, short, shown
 from taxonomy.card import MAX_CARD_BYTES
@@ -225,6 +225,22 @@ class HubClient:
             f"The Hub at {shown(self.endpoint)} refuses the token in HF_TOKEN (HTTP {status}).",
             hint="Set a valid token, or unset HF_TOKEN: public datasets need none.",
         )
+
+
+def at_endpoint(endpoint: str, address: str) -> str | None:
+    """Return an address that an answer named, as it is to be asked for at `endpoint`; None where it is another host's.
+
+    A server behind a proxy may call itself http where it is reached by https, and leaves out the name and password that
+    the proxy wants: these are the endpoint's.
+    """
+    home = httpx.URL(endpoint)
+    try:
+        named = home.join(address)
+    except httpx.InvalidURL:
+        return None
+    if named.netloc != home.netloc:
+        return None
+    return str(named.copy_with(scheme=home.scheme, userinfo=home.userinfo))
 
 
 def _passing(status: int) -> bool:

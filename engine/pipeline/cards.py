@@ -15,9 +15,8 @@ from engine.calls.context import RunContext
 from engine.errors import CONCERNS_ALL, HfmapError, ProviderError, StoppedError
 from engine.events import ItemDone, ItemFailed, ItemSkipped, Notice, StageClosed, StageGrew
 from engine.hub.entries import Fetched
-from engine.pipeline.listing import Listing, describe
+from engine.pipeline.listing import Aftermath, Listing, describe
 from engine.pipeline.membership import NO_CARD, Candidate, Membership
-from engine.pipeline.unlisted import Aftermath
 from engine.sources.base import CardFetcher, Source
 from engine.store.changes import record_card_change, record_membership_changes
 from engine.store.datasets import (

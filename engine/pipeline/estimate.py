@@ -16,7 +16,7 @@ from pathlib import Path
 import aiosqlite
 
 from engine.pipeline.enrichers import EXTRACT_CHARS, SUMMARIZE_CHARS
-from engine.pipeline.survey import Survey, survey
+from engine.pipeline.membership import Survey, survey
 from engine.pipeline.tokens import Kind, Seen, seen, tokens
 from engine.pipeline.work import LONGEST_BODY
 from engine.providers import PRICES, PROVIDERS, facts_of, price_of

@@ -111,11 +111,9 @@ async def source(
         async with aclosing(client):
             yield HubSource(client, settings.rank, caller), client
         return
-    from engine.sources.files import FileSource
+    from engine.sources.files import SAMPLE, FileSource
 
     if settings.source == "sample":
-        from engine.sources.sample import CARDS
-
-        yield FileSource(CARDS, endpoint, settings.rank, name="sample"), None
+        yield FileSource(SAMPLE, endpoint, settings.rank, name="sample"), None
     else:
         yield FileSource(Path(settings.source).expanduser(), endpoint, settings.rank), None

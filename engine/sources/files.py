@@ -20,6 +20,9 @@ from engine.sources.rows import FileRow, rows_of
 from engine.store.clock import iso_utc
 from taxonomy.card import METADATA_KEYS
 
+SAMPLE = Path(__file__).parent / "sample" / "cards"
+"""Short cards of well-known public datasets that come with hfmap; see `engine.sources.sample`."""
+
 LONGEST_ID = 250
 """Characters. The Hub's own ids have at most 96 in each half."""
 

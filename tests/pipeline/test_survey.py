@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Sequence
 import pytest
 
 from engine.hub.entries import Entry
-from engine.pipeline.survey import survey
+from engine.pipeline.membership import survey
 
 CARD = b"Sentences about birds and their songs, each with a date and a place. " * 6
 

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.hub.entries import Entry
-from taxonomy.card import MAX_CARD_BYTES, input_hash_of, metadata, parse_card, pretty_name
+from taxonomy.card import MAX_CARD_BYTES, Metadata, input_hash_of, metadata, parse_card, pretty_name
+
+
+def merged(entry: Entry, front_matter: Mapping[str, Any]) -> Metadata:
+    """What card and listing say together, as the pipeline asks for it."""
+    return metadata(front_matter, entry.card_data, entry.tags)
+
 
 BODY = "# Title\n\n" + "Sentences about birds and their songs. " * 10
 
@@ -45,7 +54,7 @@ def test_front_matter_of_every_kind(front: str, status: str) -> None:
     assert card.status == status
     assert card.body == BODY.strip()
     assert bool(card.problems) == (status == "invalid")
-    metadata(Entry("a/b"), card.front_matter)
+    merged(Entry("a/b"), card.front_matter)
 
 
 @pytest.mark.parametrize("opening", ["[", "{", "{a: ", "[a, ", "\n- - - - - ", "? "])
@@ -67,15 +76,15 @@ def test_front_matter_that_grows() -> None:
 
 def test_yaml_words_stay_words() -> None:
     card = parse_card(f"---\nlanguage: no\nsize_categories: 12\npretty_name: 2024-01-01\n---\n{BODY}".encode())
-    found = metadata(Entry("a/b"), card.front_matter)
+    found = merged(Entry("a/b"), card.front_matter)
     assert found["languages"] == ("no",)
     assert found["size_categories"] == ("12",)
-    assert pretty_name(Entry("a/b"), card.front_matter) == "2024-01-01"
+    assert pretty_name(card.front_matter, {}) == "2024-01-01"
 
 
 def test_listing_that_typed_the_language_no() -> None:
-    assert metadata(Entry("a/b", card_data={"language": False}), {})["languages"] == ("no",)
-    assert metadata(Entry("a/b", card_data={"language": ["en", False]}), {})["languages"] == ("en",)
+    assert merged(Entry("a/b", card_data={"language": False}), {})["languages"] == ("no",)
+    assert merged(Entry("a/b", card_data={"language": ["en", False]}), {})["languages"] == ("en",)
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
@@ -121,22 +130,22 @@ def test_merging_what_card_listing_and_tags_say() -> None:
         card_data={"task_categories": ["summarization"], "pretty_name": "From the listing"},
     )
     card = parse_card(f"---\nlicense: mit\ntags: [biology, 'modality:image']\n---\n{BODY}")
-    assert metadata(entry, card.front_matter) == {
+    assert merged(entry, card.front_matter) == {
         "license": ("mit", "apache-2.0"),
         "task_categories": ("summarization", "translation"),
         "modalities": ("image", "text"),
         "arxiv_ids": ("2101.00001",),
     }
-    assert pretty_name(entry, card.front_matter) == "From the listing"
+    assert pretty_name(card.front_matter, entry.card_data) == "From the listing"
     # What is kept of the front matter says the same again.
-    assert metadata(entry, card.declared) == metadata(entry, card.front_matter)
+    assert merged(entry, card.declared) == merged(entry, card.front_matter)
 
 
 @given(st.binary(max_size=400))
 def test_any_bytes(raw: bytes) -> None:
     card = parse_card(b"---\n" + raw)
     entry = Entry("a/b")
-    assert metadata(entry, card.declared) == metadata(entry, card.front_matter)
+    assert merged(entry, card.declared) == merged(entry, card.front_matter)
     assert card.text[card.body_offset : card.body_offset + len(card.body)] == card.body
     assert input_hash_of(b"---\n" + raw) == card.input_hash
     assert len(card.input_hash) == 64
@@ -152,6 +161,6 @@ def test_any_bytes(raw: bytes) -> None:
 def test_any_card_data(value: object) -> None:
     keys = ("license", "task_categories", "language", "size_categories", "pretty_name", "tags", "arxiv")
     entry = Entry("a/b", card_data=dict.fromkeys(keys, value))
-    for values in metadata(entry, {}).values():
+    for values in merged(entry, {}).values():
         assert all(isinstance(v, str) and v for v in values)
-    assert isinstance(pretty_name(entry, {}), str | None)
+    assert isinstance(pretty_name({}, entry.card_data), str | None)

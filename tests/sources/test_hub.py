@@ -21,8 +21,8 @@ from engine.calls import clock
 from engine.calls.caller import Caller
 from engine.errors import KeyRefusedError, SourceError, TransientError
 from engine.events import Bus, CallRetried, Event
-from engine.hub.address import at_endpoint, dataset_url, listing_url
-from engine.hub.client import HubClient, Page, Quota
+from engine.hub.address import dataset_url, listing_url
+from engine.hub.client import HubClient, Page, Quota, at_endpoint
 from engine.hub.entries import EXPAND, Entry, entry_of
 from engine.sources.hub import ATTEMPTS, HubSource
 from engine.text import retry_after

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine.providers.static import embedding_text
-from engine.sources.sample import CARDS
+from engine.sources.files import SAMPLE
 from taxonomy.card import CardInput, parse_card
 from taxonomy.keyless import digest, rules
 from taxonomy.model import load
@@ -28,7 +28,7 @@ RESULTS = {"fields": "25eb321cf27997c6", "summaries": "8d42da8392a5a7fd", "texts
 
 def results() -> dict[str, str]:
     made = {name: hashlib.sha256() for name in ("fields", "summaries", "texts")}
-    for path in sorted(CARDS.glob("*.md")):
+    for path in sorted(SAMPLE.glob("*.md")):
         parsed = parse_card(path.read_bytes())
         card = CardInput(parsed.body, parsed.title or path.stem, parsed.tags)
         fields = {name: astuple(value) for name, value in rules.extract(card, load()).items()}

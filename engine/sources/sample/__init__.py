@@ -3,9 +3,3 @@
 `cards/` holds one file a dataset, named `org--name.md`. `cards/listing.json` holds likes, downloads and dates as
 the Hub gave them in April 2026 (creation dates to the year).
 """
-
-from __future__ import annotations
-
-from pathlib import Path
-
-CARDS = Path(__file__).parent / "cards"
