@@ -1,4 +1,4 @@
-"""A stage whose questions are sent in batches, and which takes up the batches that an earlier run has left.
+"""Enrich cards by batches of questions, and take up the batches that an earlier run has left.
 
 A question in a batch is charged for whether or not anybody fetches the answer, hours later. So a batch is recorded
 before it is sent, and each answer is entered, stored and crossed off by itself: whenever a run is killed, the next one
@@ -17,10 +17,9 @@ from engine.calls.context import RunContext
 from engine.calls.service import Service
 from engine.errors import CONCERNS_ALL, BadAnswerError, BudgetReachedError, HfmapError, UnsureError
 from engine.events import CallFinished, ItemSkipped, Notice, StageGrew
-from engine.pipeline.batch_calls import Pending, Postbox
+from engine.pipeline.batch_calls import BatchClient, PendingQuestion
 from engine.pipeline.enrich import CardStage, StageState
-from engine.pipeline.enrichers import ModelEnricher, most_tokens
-from engine.pipeline.work import Work, work_for
+from engine.pipeline.enrichers import ModelEnricher, Work, most_tokens, work_for
 from engine.providers.base import BatchAnswer, Batches
 from engine.store.batches import (
     BatchReader,
@@ -54,14 +53,14 @@ class BatchStage(CardStage):
         self._asker = enricher
         self._batches = batches
         self._reader = reader
-        self._post = Postbox(state, context, service, batches, reader)
+        self._client = BatchClient(state, context, service, batches, reader)
         self._sending = sending
         self._left_over: list[OpenBatch] = []
 
     async def prepare(self) -> None:
         """Find what earlier runs have left; their cards are not asked about again."""
         for batch in await self._reader.open_batches(self.state.spec_id):
-            found = batch if batch.provider_batch_id is not None else await self._post.found_at_once(batch)
+            found = batch if batch.provider_batch_id is not None else await self._client.find_at_once(batch)
             if found is None:
                 continue
             requests = await self._reader.open_requests(batch.batch_id)
@@ -80,16 +79,16 @@ class BatchStage(CardStage):
     def start(self, tasks: TaskGroup) -> None:
         """Start the workers, or what gathers cards for batches, and what takes the batches of earlier runs."""
         for batch in self._left_over:
-            tasks.start_soon(self._guarded, batch)
+            tasks.start_soon(self._take_left_over, batch)
         if self._sending:
-            tasks.start_soon(self._gather)
+            tasks.start_soon(self._send_in_batches)
         else:
             super().start(tasks)
 
     # Sending
 
-    async def _gather(self) -> None:
-        gathered: list[Pending] = []
+    async def _send_in_batches(self) -> None:
+        gathered: list[PendingQuestion] = []
         size = 0
         async with anyio.create_task_group() as tasks:
             async with self._receive:
@@ -101,23 +100,23 @@ class BatchStage(CardStage):
                     if gathered and (
                         len(gathered) >= self._batches.most_requests or size + one.size > self._batches.most_bytes
                     ):
-                        await self._send_out(tasks, gathered)
+                        await self._send_gathered(tasks, gathered)
                         size = 0
                     gathered.append(one)
                     size += one.size
-            await self._send_out(tasks, gathered)
+            await self._send_gathered(tasks, gathered)
 
-    def _pending(self, work: Work) -> Pending:
+    def _pending(self, work: Work) -> PendingQuestion:
         prompt, service = self._asker.question(work), self._service
         usd = service.price.usd(most_tokens(self._batches.completer, prompt), batched=True)
-        return Pending(work.dataset_id, work.input_hash, prompt, usd, self._batches.size(prompt))
+        return PendingQuestion(work.dataset_id, work.input_hash, prompt, usd, self._batches.size(prompt))
 
-    async def _send_out(self, tasks: TaskGroup, gathered: list[Pending]) -> None:
+    async def _send_gathered(self, tasks: TaskGroup, gathered: list[PendingQuestion]) -> None:
         """Send what has gathered, as much at a time as the budget has room for; empties the list."""
         while gathered and not self._idle():
             part = _affordable(gathered, self._service.budget.room)
             try:
-                await tasks.start(self._one_batch, part)
+                await tasks.start(self._send_and_take, part)
             except BudgetReachedError as error:
                 # The room may have shrunk meanwhile; it is not enough only if it does not hold a single question.
                 if len(part) == 1:
@@ -127,16 +126,16 @@ class BatchStage(CardStage):
             del gathered[: len(part)]
         gathered.clear()
 
-    async def _one_batch(self, part: Sequence[Pending], *, task_status: TaskStatus[None]) -> None:
+    async def _send_and_take(self, part: Sequence[PendingQuestion], *, task_status: TaskStatus[None]) -> None:
         """Send one batch, and take it."""
         pending = list(part)
         async with self._service.budget.reserve(sum(one.usd for one in pending)) as reservation:
             task_status.started()
             batch = None
             try:
-                batch = await self._post.submit(pending)
+                batch = await self._client.send(pending)
                 pending.clear()  # the questions need no memory while they are answered
-                answers = await self._post.answers(batch)
+                answers = await self._client.fetch_answers(batch)
             except HfmapError as error:
                 if batch is not None or isinstance(error, UnsureError):
                     reservation.lose()  # it is charged for, whatever becomes of this run
@@ -148,11 +147,11 @@ class BatchStage(CardStage):
 
     # Waiting and taking
 
-    async def _guarded(self, batch: OpenBatch) -> None:
+    async def _take_left_over(self, batch: OpenBatch) -> None:
         """Take a batch that an earlier run has left."""
         try:
-            found = batch if batch.provider_batch_id is not None else await self._post.find(batch)
-            answers = await self._post.answers(found) if found is not None else None
+            found = batch if batch.provider_batch_id is not None else await self._client.find(batch)
+            answers = await self._client.fetch_answers(found) if found is not None else None
         except HfmapError as error:
             self._give_up(error)
             return
@@ -182,7 +181,7 @@ class BatchStage(CardStage):
         if not await self._reader.open_requests(batch.batch_id):
             end: Literal["ended", "lost"] = "lost" if answers is None else "ended"
             await self._context.writer.write(*end_batch(batch.batch_id, end))
-            self._post.tell(name, batch.requests, end)
+            self._client.tell(name, batch.requests, end)
 
     async def _take_portion(self, batch: OpenBatch, due: Sequence[tuple[BatchAnswer, OpenRequest]]) -> None:
         cards = await self._reader.cards(self.state.spec_id, [request.input_hash for _, request in due])
@@ -259,11 +258,11 @@ class BatchStage(CardStage):
         return call_id
 
 
-def _affordable(gathered: Sequence[Pending], room: float | None) -> list[Pending]:
+def _affordable(gathered: Sequence[PendingQuestion], room: float | None) -> list[PendingQuestion]:
     """Return as many of the first questions as there is money for, one at least."""
     if room is None:
         return list(gathered)
-    part: list[Pending] = []
+    part: list[PendingQuestion] = []
     for one in gathered:
         room -= one.usd
         if part and room < 0:

@@ -1,4 +1,4 @@
-"""What is said to a service about batches: send this one, which of yours is ours, has it ended, what are the answers.
+"""Send batches of questions, find them again, wait for their end and fetch the answers.
 
 A question in a batch is charged for whether or not anybody fetches the answer. So a batch is recorded before it is sent
 and again once the service has named it; where a connection breaks in between, it is looked for among those that the
@@ -41,7 +41,7 @@ SENDINGS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Pending:
+class PendingQuestion:
     """A question that is to be sent. `usd` is the most it can cost, `size` its bytes."""
 
     dataset_id: int
@@ -51,7 +51,7 @@ class Pending:
     size: int
 
 
-class Postbox:
+class BatchClient:
     """Sends a stage's batches and fetches their answers. Its calls are retried, and none is made while a run stops.
 
     Every method raises HfmapError where the service cannot be asked.
@@ -67,7 +67,7 @@ class Postbox:
         self._batches = batches
         self._reader = reader
 
-    async def submit(self, pending: Sequence[Pending]) -> OpenBatch:
+    async def send(self, pending: Sequence[PendingQuestion]) -> OpenBatch:
         """Record and send one batch; return it as the service knows it."""
         batch_id = f"hfmap-{secrets.token_hex(8)}"
         batch = OpenBatch(batch_id, None, len(pending), utc_now())
@@ -88,17 +88,17 @@ class Postbox:
                 await context.writer.write(*end_batch(batch_id, "lost"))
                 raise
             else:
-                return await self._sent(batch, status)
+                return await self._record_sent(batch, status)
         await context.writer.write(*end_batch(batch_id, "lost"))
         raise why
 
-    async def _sent(self, batch: OpenBatch, status: BatchStatus) -> OpenBatch:
+    async def _record_sent(self, batch: OpenBatch, status: BatchStatus) -> OpenBatch:
         with anyio.CancelScope(shield=True):
             await self._context.writer.write(record_submission(batch.batch_id, status.id))
         self.tell(status.id, batch.requests, "submitted")
         return OpenBatch(batch.batch_id, status.id, batch.requests, batch.created_at)
 
-    async def found_at_once(self, batch: OpenBatch) -> OpenBatch | None:
+    async def find_at_once(self, batch: OpenBatch) -> OpenBatch | None:
         """Return a batch with its name, or as it is where that cannot be told yet; None where it was never sent."""
         strangers: set[str] = set()
         try:
@@ -106,7 +106,7 @@ class Postbox:
         except HfmapError:
             return batch
         if status is not None:
-            return await self._sent(batch, status)
+            return await self._record_sent(batch, status)
         if undecided:
             return batch
         await self._context.writer.write(*end_batch(batch.batch_id, "lost"))
@@ -119,7 +119,7 @@ class Postbox:
         while True:
             status, undecided = await self._look(batch, strangers)
             if status is not None:
-                return await self._sent(batch, status)
+                return await self._record_sent(batch, status)
             if not undecided:
                 return None
             pause = await self._wait(pause)
@@ -146,7 +146,7 @@ class Postbox:
             strangers.add(status.id)
         return None, undecided
 
-    async def answers(self, batch: OpenBatch) -> list[BatchAnswer] | None:
+    async def fetch_answers(self, batch: OpenBatch) -> list[BatchAnswer] | None:
         """Wait until a batch has ended and fetch its answers; None where the service does not have them any more."""
         name, pause = batch.provider_batch_id or "", FIRST_PAUSE
         while True:

@@ -1,4 +1,4 @@
-"""The enrichment stages: queues, batches, what is stored, and what is recorded as failed."""
+"""Run the enrichment stages: queues, batches, what is stored, and what is recorded as failed."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from engine.calls.context import RunContext
 from engine.calls.service import Service
 from engine.errors import CONCERNS_ALL, HfmapError, ProviderError, RefusedError, RejectedError, StoppedError
 from engine.events import ItemDone, ItemFailed, Notice, StageClosed, StageGrew
-from engine.pipeline.enrichers import Enricher
-from engine.pipeline.work import Work
+from engine.pipeline.enrichers import Enricher, Work
 from engine.providers.base import Embedded, Embedder
 from engine.store.results import (
     FailureRow,

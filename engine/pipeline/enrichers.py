@@ -1,4 +1,4 @@
-"""What each enrichment asks of its provider, and what becomes of the answer. One class a kind of enrichment."""
+"""Enrich single cards: what is asked of a model or of rules, and what becomes of the answer. One class a kind."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import anyio.to_thread
 
 from engine.calls.service import Service
 from engine.errors import BadAnswerError, RefusedError
-from engine.pipeline.work import Work
 from engine.providers.base import Completer, Completion, Prompt
 from engine.store.results import FieldRow, ResultKey, Spec, insert_field_values, insert_summary
 from engine.store.writer import Statement
@@ -20,9 +19,13 @@ from engine.usage import Usage
 from taxonomy import prompt
 from taxonomy.answers.extractions import merge, parse_extraction
 from taxonomy.answers.summaries import parse_summary, trim_summary
+from taxonomy.card import Card, CardInput
 from taxonomy.keyless import rules
 from taxonomy.keyless.digest import rules_digest
 from taxonomy.model import Extraction, Taxonomy, json_value
+
+LONGEST_BODY = 20_000
+"""Characters of a body that travel through the queues; no stage reads further. Bounds the memory of a full queue."""
 
 EXTRACT_CHARS = 6_000
 SUMMARIZE_CHARS = 4_000
@@ -35,6 +38,32 @@ SUMMARY_TOKENS = 300
 
 WARMING = 5.0
 """Seconds that other calls wait for the first to have written the prompt to the cache; it usually takes two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a stage needs to know of a card.
+
+    `card.text` is the body, cut; `offset` is where it begins in the stored card, in characters.
+    """
+
+    dataset_id: int
+    repo_id: str
+    input_hash: str
+    card: CardInput
+    offset: int
+
+
+def work_for(dataset_id: int, repo_id: str, input_hash: str, card: Card) -> Work:
+    """Take from a card what the stages need."""
+    body = card.body[:LONGEST_BODY]
+    return Work(
+        dataset_id,
+        repo_id,
+        input_hash,
+        CardInput(text=body, title=card.title, tags=card.tags),
+        card.body_offset,
+    )
 
 
 @dataclass(frozen=True, slots=True)

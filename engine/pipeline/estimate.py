@@ -1,4 +1,4 @@
-"""What a sync would do and what that would cost, found out from the listing and the database. Nothing is written.
+"""Estimate what a sync would do and cost, from the listing and the database. Nothing is written.
 
 Work on cards that are stored, or that the source holds itself, is known. What depends on cards that are still to be
 read is bounded from above: each of them counts as long enough, new, and of the usual length.
@@ -6,22 +6,22 @@ read is bounded from above: each of them counts as long enough, new, and of the 
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack, closing, nullcontext
 from dataclasses import dataclass, field, replace
 from math import ceil
 from pathlib import Path
 
 import aiosqlite
 
-from engine.pipeline.enrichers import EXTRACT_CHARS, SUMMARIZE_CHARS
+from engine.pipeline.enrichers import EXTRACT_CHARS, LONGEST_BODY, SUMMARIZE_CHARS
 from engine.pipeline.membership import Survey, survey
-from engine.pipeline.tokens import Kind, Seen, seen, tokens
-from engine.pipeline.work import LONGEST_BODY
+from engine.pipeline.tokens import CallKind, Means, mean_tokens, tokens
 from engine.providers import PRICES, PROVIDERS, facts_of, price_of
 from engine.providers.base import Completer, Embedder
 from engine.providers.prices import PRICES_AS_OF
+from engine.queries.due import card_texts, count_leaving, done_texts, is_in_force
 from engine.sources.base import Source
 from engine.store.connection import open_readonly
 from engine.store.datasets import DatasetReader
@@ -31,20 +31,6 @@ from taxonomy import prompt
 from taxonomy.card import CardInput
 from taxonomy.cardtext import split_front_matter
 from taxonomy.model import Taxonomy
-
-_PRESENT = """
-SELECT r.input_hash FROM result r JOIN spec s USING (spec_id)
-WHERE s.stage = ? AND s.spec_hash = ? AND r.input_hash IN (SELECT value FROM json_each(?))
-"""
-# What the view `todo` leaves out, for a specification that need not be in force yet.
-_PARKED = """
-SELECT f.input_hash FROM failure f JOIN spec s ON s.spec_id = f.spec_id AND s.stage = f.stage
-WHERE s.stage = ? AND s.spec_hash = ? AND f.input_hash IN (SELECT value FROM json_each(?))
-  AND (f.kind = 'permanent' OR (f.runs >= 3 AND NOT ?))
-"""
-_TEXTS = "SELECT DISTINCT input_hash, text FROM card WHERE input_hash IN (SELECT value FROM json_each(?))"
-_GONE = "SELECT count(*) FROM dataset WHERE on_map = 1 AND dataset_id NOT IN (SELECT value FROM json_each(?))"
-_IN_FORCE = "SELECT s.spec_hash FROM current_spec cs JOIN spec s USING (spec_id) WHERE cs.stage = 'embed'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,29 +134,23 @@ async def estimate(scope: Scope) -> Estimate:
         SourceError: the list cannot be read.
         StoreError: there is a database and it cannot be read.
     """
-    async with _reading(scope.db) as conn:
-        found = await survey(
-            scope.source,
-            DatasetReader(conn) if conn else None,
-            target=scope.target,
-            limit=scope.limit,
-            refresh=scope.refresh,
-        )
-        ledger = await seen(conn) if conn else {}
-        due = {spec.stage: await _due(conn, spec, found, scope.retry_failed) for spec in scope.specs}
+    found = await _survey(scope)
+    with closing(open_readonly(scope.db)) if scope.db.exists() else nullcontext() as conn:
+        means = mean_tokens(conn) if conn else {}
+        due = {spec.stage: _due(conn, spec, found, scope.retry_failed) for spec in scope.specs}
         wanted = {h for spec in scope.specs if _kind(scope, spec) for h in due[spec.stage].texts}
-        bodies = await _bodies(conn, found, wanted)
-        changed = await _changed(conn, scope, found, len(due["embed"].texts))
-        naming = 0
-        if scope.namer is not None and scope.naming_calls is not None:
-            naming = scope.naming_calls(found.members, changed)
+        bodies = _bodies(conn, found, wanted)
+        changed = _changed(conn, scope, found, len(due["embed"].texts))
+    naming = 0
+    if scope.namer is not None and scope.naming_calls is not None:
+        naming = scope.naming_calls(found.members, changed)
 
     def stages(model: str | None) -> list[StageEstimate]:
         """Price all stages; with `model`, as if that one completed."""
         specs = [replace(spec, model=model) if model and spec.stage != "embed" else spec for spec in scope.specs]
-        rows = [_stage(scope, spec, due[spec.stage], found.unread, bodies, ledger) for spec in specs]
+        rows = [_stage(scope, spec, due[spec.stage], found.unread, bodies, means) for spec in specs]
         if scope.namer is not None:
-            rows.append(_topics(scope, model or scope.namer, naming, found.unread, ledger))
+            rows.append(_topics(scope, model or scope.namer, naming, found.unread, means))
         return rows
 
     cheaper = None
@@ -181,53 +161,53 @@ async def estimate(scope: Scope) -> Estimate:
     return Estimate(PRICES_AS_OF, found.members, cards, tuple(stages(None)), cheaper)
 
 
-@asynccontextmanager
-async def _reading(db: Path) -> AsyncIterator[aiosqlite.Connection | None]:
-    if not db.exists():
-        yield None
-        return
-    # It says in a sentence what is wrong with a file that is no database of this version.
-    open_readonly(db).close()
-    async with aiosqlite.connect(f"{db.absolute().as_uri()}?mode=ro", uri=True) as conn:
-        yield conn
+async def _survey(scope: Scope) -> Survey:
+    """List the source, and look up what the database holds of it, if there is one."""
+    async with AsyncExitStack() as stack:
+        reader = None
+        if scope.db.exists():
+            # It says in a sentence what is wrong with a file that is no database of this version.
+            open_readonly(scope.db).close()
+            uri = f"{scope.db.absolute().as_uri()}?mode=ro"
+            reader = DatasetReader(await stack.enter_async_context(aiosqlite.connect(uri, uri=True)))
+        return await survey(
+            scope.source, reader, target=scope.target, limit=scope.limit, refresh=scope.refresh
+        )  # fmt: skip
 
 
-async def _due(conn: aiosqlite.Connection | None, spec: Spec, found: Survey, retry: bool) -> _Due:
+def _due(conn: sqlite3.Connection | None, spec: Spec, found: Survey, retry: bool) -> _Due:
     if conn is None:
         return _Due(list(found.hashes), 0)
-    asked = json.dumps(list(found.hashes))
-    present = {row[0] for row in await conn.execute_fetchall(_PRESENT, (spec.stage, spec.hash, asked))}
-    parked = {row[0] for row in await conn.execute_fetchall(_PARKED, (spec.stage, spec.hash, asked, retry))}
-    return _Due([h for h in found.hashes if h not in present and h not in parked], len(present))
+    done = done_texts(conn, spec, found.hashes, retry_failed=retry)
+    nothing_due = done.present | done.given_up
+    return _Due([h for h in found.hashes if h not in nothing_due], len(done.present))
 
 
-async def _bodies(conn: aiosqlite.Connection | None, found: Survey, wanted: set[str]) -> dict[str, str]:
+def _bodies(conn: sqlite3.Connection | None, found: Survey, wanted: set[str]) -> dict[str, str]:
     bodies = {h: found.bodies[h] for h in wanted & found.bodies.keys()}
     if conn is not None and len(bodies) < len(wanted):
-        async with conn.execute(_TEXTS, (json.dumps(sorted(wanted - bodies.keys())),)) as rows:
-            async for input_hash, text in rows:
-                bodies[input_hash] = split_front_matter(text)[1].strip()[:LONGEST_BODY]
+        for card in card_texts(conn, wanted - bodies.keys()):
+            bodies[card.input_hash] = split_front_matter(card.text)[1].strip()[:LONGEST_BODY]
     return bodies
 
 
-async def _changed(conn: aiosqlite.Connection | None, scope: Scope, found: Survey, embed_due: int) -> int:
+def _changed(conn: sqlite3.Connection | None, scope: Scope, found: Survey, embed_due: int) -> int:
     """Count the datasets that will have come, changed or gone since the map was drawn; all, if the vectors change."""
     spec = next(spec for spec in scope.specs if spec.stage == "embed")
-    if conn is None or [spec.hash] != [row[0] for row in await conn.execute_fetchall(_IN_FORCE)]:
+    if conn is None or not is_in_force(conn, spec):
         return found.members
-    gone = next(iter(await conn.execute_fetchall(_GONE, (json.dumps(found.ids),))))[0]
-    return min(found.members, embed_due + found.unread + int(gone))
+    return min(found.members, embed_due + found.unread + count_leaving(conn, found.ids))
 
 
-def _kind(scope: Scope, spec: Spec) -> Kind | None:
+def _kind(scope: Scope, spec: Spec) -> CallKind | None:
     """Return what is asked at a stage; None where it costs nothing."""
     if spec.stage == "embed":
-        return Kind("embed", spec.model) if scope.embedder.paid else None
+        return CallKind("embed", spec.model) if scope.embedder.paid else None
     if scope.completer is None or not scope.completer.paid:
         return None
     extracts = spec.stage == "extract"
     system = prompt.extraction_system(scope.taxonomy) if extracts else prompt.summary_system()
-    return Kind(spec.stage, spec.model, tokens(system), _thinks(scope.completer, spec.model))
+    return CallKind(spec.stage, spec.model, tokens(system), _thinks(scope.completer, spec.model))
 
 
 def _thinks(completer: Completer, model: str) -> bool:
@@ -242,13 +222,13 @@ def _sent(scope: Scope, spec: Spec, body: str) -> str:
     return prompt.card_message(body[: EXTRACT_CHARS if spec.stage == "extract" else SUMMARIZE_CHARS])
 
 
-def _stage(scope: Scope, spec: Spec, due: _Due, unread: int, bodies: dict[str, str], ledger: Seen) -> StageEstimate:
+def _stage(scope: Scope, spec: Spec, due: _Due, unread: int, bodies: dict[str, str], means: Means) -> StageEstimate:
     bare = StageEstimate(spec.stage, spec.provider, spec.model, due.fresh, len(due.texts), unread)
     kind = _kind(scope, spec)
     if kind is None:
         return bare
-    known = kind.usage([tokens(_sent(scope, spec, bodies.get(h, ""))) for h in due.texts], ledger)
-    usage = known + kind.unread(unread, ledger, after=len(due.texts))
+    known = kind.usage([tokens(_sent(scope, spec, bodies.get(h, ""))) for h in due.texts], means)
+    usage = known + kind.unread(unread, means, after=len(due.texts))
     price = price_of(spec.model)
     embeds = spec.stage == "embed"
     batched = scope.batch and not embeds
@@ -262,13 +242,13 @@ def _stage(scope: Scope, spec: Spec, due: _Due, unread: int, bodies: dict[str, s
     )
 
 
-def _topics(scope: Scope, model: str, calls: int, unread: int, ledger: Seen) -> StageEstimate:
+def _topics(scope: Scope, model: str, calls: int, unread: int, means: Means) -> StageEstimate:
     completer = scope.completer
     # Cards that are still to be read may move the map, and with it how many topics there are to name.
     due = 0 if unread else calls
     bare = StageEstimate("topics", completer.provider if completer else "local", model, 0, due, calls - due, calls)
     if completer is None or not completer.paid:
         return bare
-    usage = Kind("topics", model, thinks=_thinks(completer, model)).unread(calls, ledger, after=0)
+    usage = CallKind("topics", model, thinks=_thinks(completer, model)).unread(calls, means, after=0)
     usd = price_of(model).usd(usage)
     return replace(bare, usage=usage, usd=usd, usd_due=0.0 if unread else usd, priced=model in PRICES)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from engine.hub.entries import Entry
-from engine.pipeline.work import LONGEST_BODY
+from engine.pipeline.enrichers import LONGEST_BODY
 from engine.sources.base import Source
 from engine.store.datasets import DatasetReader, KnownDataset
 from taxonomy.card import input_hash_of, parse_card

@@ -1,4 +1,4 @@
-"""Topic names asked of a model through the engine's own client: its limit, retries, pacing, budget and ledger."""
+"""Name topics by a model, asked through the engine's own client: its limit, retries, pacing, budget and ledger."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CALLS = 12
 STOPPING = "Stopping: names that are being asked for are waited for and kept. Press Ctrl-C again to stop at once."
 
 
-class Naming:
+class ModelNamer:
     """Names topics from a synchronous pass; the calls run in an event loop of their own.
 
     `connect` makes the completer, of the model named `model`; nothing is imported or opened before the first call.
@@ -56,7 +56,7 @@ class Naming:
         return self._fatal if isinstance(self._fatal, StoppedError) else None
 
     def complete_many(self, prompts: Sequence[tuple[str, str]], max_tokens: int) -> list[str | HfmapError]:
-        """Answer (system, user) prompts, in their order; see `render.topics.asking.TopicNamer`. Blocks.
+        """Answer (system, user) prompts, in their order; see `render.topics.model_naming.TopicNamer`. Blocks.
 
         Ctrl-C lets no further call begin and waits for those in flight; a second one breaks them off.
 

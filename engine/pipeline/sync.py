@@ -30,9 +30,9 @@ from engine.pipeline.enrichers import (
     ModelSummarizer,
     RulesExtractor,
     RulesSummarizer,
+    work_for,
 )
 from engine.pipeline.membership import Membership
-from engine.pipeline.work import work_for
 from engine.providers import batches_of
 from engine.providers.base import Completer, Embedder
 from engine.sources.base import CardFetcher, Source

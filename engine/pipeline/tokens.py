@@ -1,13 +1,13 @@
-"""How many tokens work will take: counted where the text is at hand, else as earlier calls took, else typical ones."""
+"""Estimate the tokens of calls: counted where the text is at hand, else as earlier calls took, else typical ones."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import aiosqlite
+from dataclasses import astuple, dataclass
 
 from engine.providers import facts_of
+from engine.queries.due import tokens_spent
 from engine.usage import Usage
 
 
@@ -38,16 +38,9 @@ THINKING = 500
 ENOUGH = 20
 """Items that the ledger must hold before its means are trusted."""
 
-_LEDGER = """
-SELECT c.stage, c.model, sum(c.input_tokens), sum(c.output_tokens), sum(c.cache_write_tokens),
-    sum(c.cache_read_tokens), CASE c.stage WHEN 'topics' THEN count(*) ELSE
-        (SELECT count(*) FROM result r JOIN spec s USING (spec_id) WHERE s.stage = c.stage AND s.model = c.model) END
-FROM call c GROUP BY c.stage, c.model
-"""
-
 
 @dataclass(frozen=True, slots=True)
-class Mean:
+class MeanTokens:
     """Tokens of one item, calls that were repeated or failed included."""
 
     input: float
@@ -61,17 +54,17 @@ class Mean:
         return Usage(*(round(part * items) for part in parts))
 
 
-Seen = Mapping[tuple[str, str], Mean]
-"""Means by stage and model."""
+Means = Mapping[tuple[str, str], MeanTokens]
+"""By stage and model."""
 
 
-async def seen(conn: aiosqlite.Connection) -> Seen:
+def mean_tokens(conn: sqlite3.Connection) -> Means:
     """Read from the ledger what items have taken so far, for each stage and model with enough of them."""
-    means = {}
-    for stage, model, *sums, items in await conn.execute_fetchall(_LEDGER):
-        if items >= ENOUGH:
-            means[stage, model] = Mean(*(total / items for total in sums))
-    return means
+    return {
+        (spent.stage, spent.model): MeanTokens(*(total / spent.items for total in astuple(spent.usage)))
+        for spent in tokens_spent(conn)
+        if spent.items >= ENOUGH
+    }
 
 
 def tokens(text: str) -> int:
@@ -81,7 +74,7 @@ def tokens(text: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class CallKind:
     """One kind of call: whose, with which system prompt, and whether the model thinks before it answers."""
 
     stage: str
@@ -90,29 +83,29 @@ class Kind:
     """Tokens of the system prompt that all calls share."""
     thinks: bool = False
 
-    def answer(self, seen: Seen) -> float:
+    def answer(self, means: Means) -> float:
         """Return the tokens of one answer."""
-        known = seen.get((self.stage, self.model))
+        known = means.get((self.stage, self.model))
         return known.output if known else TYPICAL[self.stage].output + THINKING * self.thinks
 
-    def usage(self, inputs: Sequence[int], seen: Seen) -> Usage:
+    def usage(self, inputs: Sequence[int], means: Means) -> Usage:
         """Return the tokens of items whose own parts of the prompt have these sizes.
 
         A system prompt that is long enough is written to the cache once and read from it by all calls after.
         """
         if not inputs:
             return Usage()
-        output = round(self.answer(seen) * len(inputs))
+        output = round(self.answer(means) * len(inputs))
         if self.system >= facts_of(self.model).cache_minimum:
             return Usage(sum(inputs), output, self.system, self.system * (len(inputs) - 1))
         return Usage(sum(inputs) + self.system * len(inputs), output)
 
-    def unread(self, items: int, seen: Seen, *, after: int) -> Usage:
+    def unread(self, items: int, means: Means, *, after: int) -> Usage:
         """Return the tokens of items whose texts are not known; `after` others came before them."""
-        known = seen.get((self.stage, self.model))
+        known = means.get((self.stage, self.model))
         if known:
             return known.of(items)
-        usage = self.usage([TYPICAL[self.stage].input] * items, seen)
+        usage = self.usage([TYPICAL[self.stage].input] * items, means)
         if items and after and usage.cache_write:
             return Usage(usage.input, usage.output, 0, usage.cache_read + usage.cache_write)
         return usage

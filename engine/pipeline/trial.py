@@ -6,7 +6,6 @@ Nothing is stored. What is paid for is said, not entered in the ledger.
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,12 +19,12 @@ from engine.calls.context import RunContext
 from engine.calls.service import Service, service_for
 from engine.errors import HfmapError, ProviderError
 from engine.events import Bus
-from engine.pipeline.enrichers import EXTRACT_CHARS, Enricher, ModelExtractor, RulesExtractor
+from engine.pipeline.enrichers import EXTRACT_CHARS, Enricher, ModelExtractor, RulesExtractor, Work, work_for
 from engine.pipeline.sync import MODEL_CALLS, first_error
-from engine.pipeline.tokens import Kind, tokens
-from engine.pipeline.work import Work, work_for
+from engine.pipeline.tokens import CallKind, tokens
 from engine.providers import price_of
 from engine.providers.base import Completer
+from engine.queries.due import dataset_cards, read_cards, texts_on_map
 from engine.store.connection import create
 from engine.store.results import FieldRow
 from engine.store.runs import Ids, start_run
@@ -37,23 +36,11 @@ from taxonomy.cardtext import split_front_matter
 from taxonomy.model import Taxonomy
 
 FIELD_TOKENS, FIELDS = 50, 8
-"""Tokens that one field adds to an answer, and how many fields `sizes.TYPICAL` reckons with."""
-
-_STRATA = """
-SELECT d.dataset_id, d.repo_id, coalesce(v.value, '') FROM dataset d
-JOIN in_force i ON i.dataset_id = d.dataset_id AND i.stage = 'extract'
-LEFT JOIN field_value v ON v.result_id = i.result_id AND v.field = ?
-WHERE d.on_map = 1
-"""
-_CARDS = """
-SELECT c.dataset_id, d.repo_id, c.input_hash, c.text FROM card c JOIN dataset d USING (dataset_id)
-WHERE c.dataset_id IN (SELECT value FROM json_each(?)) ORDER BY d.repo_id
-"""
-_ALL = "SELECT DISTINCT c.input_hash, c.text FROM card c JOIN dataset d USING (dataset_id) WHERE d.on_map = 1"
+"""Tokens that one field adds to an answer, and how many fields `tokens.TYPICAL` reckons with."""
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class ReadingCost:
     """What reading cards costs in US dollars, by list prices; nothing for local readers."""
 
     cards: int
@@ -79,13 +66,15 @@ def choose(conn: sqlite3.Connection, size: int, field: str) -> list[Work]:
     The same database gives the same sample.
     """
     strata: dict[str, list[tuple[str, int]]] = defaultdict(list)
-    for dataset_id, repo_id, value in conn.execute(_STRATA, (field,)):
-        strata[value].append((hashlib.sha256(repo_id.encode("utf-8", "replace")).hexdigest(), dataset_id))
+    for read in read_cards(conn, field):
+        strata[read.value].append(
+            (hashlib.sha256(read.repo_id.encode("utf-8", "replace")).hexdigest(), read.dataset_id)
+        )
     places = shares_of({value: len(members) for value, members in strata.items()}, size)
     ids = [dataset_id for value, count in places.items() for _, dataset_id in sorted(strata[value])[:count]]
     return [
-        work_for(dataset_id, repo_id, input_hash, parse_card(text))
-        for dataset_id, repo_id, input_hash, text in conn.execute(_CARDS, (json.dumps(ids),))
+        work_for(card.dataset_id, card.repo_id, card.input_hash, parse_card(card.text))
+        for card in dataset_cards(conn, ids)
     ]
 
 
@@ -107,21 +96,21 @@ def shares_of(sizes: dict[str, int], places: int) -> dict[str, int]:
     return given
 
 
-def price(completer: Completer | None, taxonomy: Taxonomy, bodies: Sequence[str]) -> Price:
+def price(completer: Completer | None, taxonomy: Taxonomy, bodies: Sequence[str]) -> ReadingCost:
     """Price the reading of cards under a taxonomy; repairs and longer answers than usual come on top."""
     if completer is None or not completer.paid:
-        return Price(len(bodies), 0.0)
+        return ReadingCost(len(bodies), 0.0)
     system = tokens(prompt.extraction_system(taxonomy))
-    kind = Kind("extract", completer.model, system, completer.headroom > 0)
+    kind = CallKind("extract", completer.model, system, completer.headroom > 0)
     usage = kind.usage([tokens(prompt.card_message(body[:EXTRACT_CHARS])) for body in bodies], {})
     more = FIELD_TOKENS * (len(taxonomy.fields) - FIELDS) * len(bodies)
     usage = Usage(usage.input, max(0, usage.output + more), usage.cache_write, usage.cache_read)
-    return Price(len(bodies), price_of(completer.model).usd(usage))
+    return ReadingCost(len(bodies), price_of(completer.model).usd(usage))
 
 
 def all_bodies(conn: sqlite3.Connection) -> list[str]:
     """The bodies of all cards on the map, one of each text."""
-    return [split_front_matter(text)[1].strip()[:EXTRACT_CHARS] for _, text in conn.execute(_ALL)]
+    return [split_front_matter(card.text)[1].strip()[:EXTRACT_CHARS] for card in texts_on_map(conn)]
 
 
 async def read_again(

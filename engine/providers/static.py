@@ -85,7 +85,7 @@ _UNTELLING = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class VectorTable:
     """The loaded table. `rows`: int8, (pieces, 256). `scales`: uint16, (pieces,), 0 for stop words."""
 
     rows: NDArray[np.int8]
@@ -162,7 +162,7 @@ def embedder(access: Access) -> StaticEmbedder:  # noqa: ARG001
     return StaticEmbedder()
 
 
-def _vector(table: Table, ids: list[int]) -> NDArray[np.float64]:
+def _vector(table: VectorTable, ids: list[int]) -> NDArray[np.float64]:
     """The weighted sum of the rows, at length 1; zero where no piece has a weight."""
     pieces, weights = piece_weights(ids)
     total = (weights * table.scales[pieces]) @ table.rows[pieces].astype(np.float64)
@@ -201,7 +201,7 @@ def description(folder: Path = TABLE) -> Mapping[str, Any]:
 
 
 @lru_cache(maxsize=4)
-def load(folder: Path = TABLE) -> Table:
+def load(folder: Path = TABLE) -> VectorTable:
     """Read the table and its word pieces; a tenth of a second, once.
 
     Raises:
@@ -218,12 +218,12 @@ def load(folder: Path = TABLE) -> Table:
         raise _broken(error) from error
 
 
-def _table(raw: bytes, pieces: Sequence[str]) -> Table:
+def _table(raw: bytes, pieces: Sequence[str]) -> VectorTable:
     with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
         rows, scales = arrays["rows"], arrays["scales"]
     if rows.shape != (len(pieces), DIMENSIONS) or scales.shape != (len(pieces),):
         raise ValueError(f"shapes {rows.shape} and {scales.shape} for {len(pieces)} word pieces")
-    return Table(rows, scales, tokenizer_of(pieces))
+    return VectorTable(rows, scales, tokenizer_of(pieces))
 
 
 def tokenizer_of(pieces: Sequence[str]) -> Tokenizer:

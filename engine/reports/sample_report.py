@@ -7,7 +7,7 @@ import sqlite3
 from collections import Counter
 from dataclasses import dataclass
 
-from engine.pipeline.trial import Price, Trial
+from engine.pipeline.trial import ReadingCost, Trial
 from engine.reports import scores
 from engine.reports.answers import labels, spelled_alike
 from engine.reports.document import Report, Section, Table, percent
@@ -61,12 +61,12 @@ class SampleFacts:
     reader: str
     stored_by: tuple[str, ...]
     spent_usd: float
-    full: Price
+    full: ReadingCost
     fields: tuple[FieldChange, ...]
 
 
 def compare(
-    conn: sqlite3.Connection, trial: Trial, new: Taxonomy, old: Taxonomy, *, reader: str, full: Price
+    conn: sqlite3.Connection, trial: Trial, new: Taxonomy, old: Taxonomy, *, reader: str, full: ReadingCost
 ) -> SampleFacts:
     """Set a trial beside what is stored of the same cards."""
     ids = sorted(trial.fields)

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from engine.config import Secrets, Settings
 from engine.errors import HfmapError, StoppedError
 from engine.events import Bus, Event, PassStarted, StageGrew
-from engine.pipeline.naming import Naming
+from engine.pipeline.naming import ModelNamer
 from engine.providers import naming_model
 from engine.run.clients import completer
 from engine.store.connection import open_passes, open_readonly
@@ -104,10 +104,10 @@ def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spen
     from render.topics import topics
 
     model = naming_model(settings, secrets)
-    naming = None
+    namer = None
     if model is not None:
         connect = partial(completer, settings, secrets, model)
-        naming = Naming(model, connect, settings.db, run_id, bus, settings.budget, spent)
+        namer = ModelNamer(model, connect, settings.db, run_id, bus, settings.budget, spent)
     with open_passes(settings.db) as conn:
         placed = layout.ensure(conn, run_id=run_id, emit=bus, relayout=settings.relayout)
         # Key phrases are embedded here even where cards are not: there are thousands, and nobody sees their vectors.
@@ -115,7 +115,7 @@ def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spen
             conn,
             run_id=run_id,
             layout_id=placed.layout_id,
-            namer=naming,
+            namer=namer,
             emit=bus,
             text_encoder=StaticEmbedder(),
             max_topics=settings.max_topics,
@@ -124,7 +124,7 @@ def run_passes(settings: Settings, secrets: Secrets, run_id: int, bus: Bus, spen
         # As many topic columns as the new tree has layers.
         ensure_views(conn, taxonomy_in_force(conn))
         # Ctrl-C may have come when all that was left to ask for was being answered.
-        error = (naming.stopped if naming else None) or named.error
+        error = (namer.stopped if namer else None) or named.error
         stopped = isinstance(error, StoppedError)
         path = None if stopped else page.ensure(conn, run_id=run_id, out=settings.out, emit=bus, png=settings.png).path
-    return Drawn(path, naming.usd if naming else 0.0, named.unanswered, error)
+    return Drawn(path, namer.usd if namer else 0.0, named.unanswered, error)
