@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -12,8 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from filelock import FileLock
 
 if TYPE_CHECKING:
+    from engine.run import RunResult
+    from tests.services import Services
     from tests.zygote import Zygote
 
 ROOT = Path(__file__).parents[1]
@@ -32,8 +36,25 @@ def clean_environment(**extra: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "PYTHONWARNINGS": "default", **extra}
 
 
+def sync_here(services: Services, folder: Path, **settings: Any) -> RunResult:
+    """Sync with the doubles in this process, without a map: where a test needs a run, and not a process."""
+    from engine.calls.clock import turned
+    from engine.config import Settings, load_secrets
+    from engine.run import sync
+    from tests.zygote import SPEED
+
+    with turned(SPEED):
+        return sync(Settings(db=folder / "hfmap.sqlite", no_map=True, **settings), load_secrets(services.env))
+
+
 def hfmap_command(*arguments: object) -> list[str]:
     return [sys.executable, "-c", "from engine.cli import main; main()", *map(str, arguments)]
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what tests start also where a shell runs them in the background, and has it ignored."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -47,11 +68,38 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def zygote() -> Iterator[Zygote]:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of this session, the same for all workers; `once` makes something in it for all of them."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+def once(folder: Path, make: Callable[[Path], object]) -> Path:
+    """Let the first that comes fill a folder, while the others wait; return the folder."""
+    done = folder.with_suffix(".done")
+    with FileLock(folder.with_suffix(".lock")):
+        if not done.exists():
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def zygote(shared: Path) -> Iterator[Zygote]:
     """Starts hfmap at once, as often as the tests want: see `tests.zygote`."""
     from tests.zygote import Zygote
 
-    with Zygote() as process:
+    with Zygote(shared) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def drawing_zygote(shared: Path) -> Iterator[Zygote]:
+    """As `zygote`, for runs that draw a map: what the passes import and compile is there already."""
+    from tests.zygote import Zygote
+
+    with Zygote(shared, draws=True) as process:
         yield process
 
 
@@ -62,10 +110,21 @@ def run_hfmap(zygote: Zygote, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def draw_hfmap(zygote: Zygote, tmp_path: Path) -> Run:
-    """As `run_hfmap`, for runs that draw a map: what the passes import and compile is there already."""
-    zygote.warm()
-    return zygote.runner(tmp_path)
+def draw_hfmap(drawing_zygote: Zygote, tmp_path: Path) -> Run:
+    """As `run_hfmap`, for runs that draw a map."""
+    return drawing_zygote.runner(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def sample_map(drawing_zygote: Zygote, shared: Path) -> Path:
+    """The map of the sample as a first run without keys leaves it, and pictures of it; copy what is to be changed."""
+
+    def draw(folder: Path) -> None:
+        run = drawing_zygote.runner(folder)
+        run("sync", "--source", "sample", "--quiet")
+        run("map", "--quiet", "--png", "map.png")
+
+    return once(shared / "sample", draw)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from tests.services import DatasetState, Services, generated_cards
 
 Rows = Callable[..., list[tuple[Any, ...]]]
 
-CARDS = 300
+CARDS = 200
 
 
 def folded(text: str) -> str:
@@ -88,7 +88,7 @@ def test_a_card_that_gives_orders_changes_nothing_but_its_own_row(run_hfmap: Run
 
 
 def test_the_system_prompt_is_read_from_the_cache_and_status_says_what_that_saved(run_hfmap: Run, rows: Rows) -> None:
-    cards = 500
+    cards = 200
     with Services(generated_cards(cards, seed=33), latency_scale=0.01) as services:
         run_hfmap("sync", "--no-map", env=services.env | {"HFMAP_TARGET": str(cards)})
     ((written, read),) = rows(

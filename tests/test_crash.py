@@ -23,7 +23,7 @@ from tests.conftest import Run, clean_environment, hfmap_command
 from tests.services import DatasetState, Services, generated_cards
 from tests.zygote import Forked, Zygote
 
-CARDS = 1000
+CARDS = 300
 KILLS = 25
 MODEL_CALLS = 12
 Content = tuple[list[tuple[Any, ...]], ...]

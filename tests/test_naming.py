@@ -24,18 +24,13 @@ BY = (
 LAST_RUN = "SELECT outcome, exit_code FROM run ORDER BY run_id DESC LIMIT 1"
 
 
-@pytest.fixture(scope="module")
-def drawn(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database whose topics have names from key phrases."""
-    zygote.warm()
-    folder = tmp_path_factory.mktemp("drawn")
-    zygote.runner(folder)("sync", "--source", "sample", "--embedder", "local", "--llm", "local")
-    return folder / "hfmap.sqlite"
-
-
 @pytest.fixture
-def services(drawn: Path, tmp_path: Path) -> Iterator[Services]:
-    with closing(sqlite3.connect(drawn)) as source, closing(sqlite3.connect(tmp_path / "hfmap.sqlite")) as copy:
+def services(sample_map: Path, tmp_path: Path) -> Iterator[Services]:
+    """The doubles, beside a database whose topics have names from key phrases."""
+    with (
+        closing(sqlite3.connect(sample_map / "hfmap.sqlite")) as source,
+        closing(sqlite3.connect(tmp_path / "hfmap.sqlite")) as copy,
+    ):
         source.backup(copy)
     with Services() as doubles:
         yield doubles
@@ -68,10 +63,10 @@ def test_a_budget_that_is_reached_after_some_names(draw_hfmap: Run, rows: Rows, 
 
 
 def test_ctrl_c_waits_for_the_names_that_are_being_asked_for(
-    zygote: Zygote, draw_hfmap: Run, rows: Rows, services: Services, tmp_path: Path
+    drawing_zygote: Zygote, draw_hfmap: Run, rows: Rows, services: Services, tmp_path: Path
 ) -> None:
     with services.hold("topic"):
-        run = zygote.start(tmp_path, clean_environment(**services.env), "map", "--llm", "anthropic")
+        run = drawing_zygote.start(tmp_path, clean_environment(**services.env), "map", "--llm", "anthropic")
         services.wait_for(lambda s: s.now("topic") >= 3)
         os.kill(run.pid, signal.SIGINT)
         services.wait_for(lambda _: "Stopping" in (tmp_path / "hfmap.log").read_text(encoding="utf-8"))

@@ -9,16 +9,14 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from render import vendor
 from render.page import page
+from tests.conftest import once
 from tests.render.fill import connect, fill
-
-if TYPE_CHECKING:
-    from tests.zygote import Zygote
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 FLAGS = [
@@ -51,29 +49,24 @@ def chromium() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+def site(shared: Path) -> Callable[..., Path]:
     """Draws a page for `n` datasets, once a session for the same arguments; the folder."""
 
-    @functools.cache
     def draw(n: int, hostile: bool = False) -> Path:
-        folder = tmp_path_factory.mktemp(f"site-{n}")
-        with contextlib.closing(connect(folder / "hfmap.sqlite")) as conn:
-            run = fill(conn, n, seed=7, hostile=hostile)
-            page.ensure(conn, run_id=run, out=folder / "site", emit=lambda event: None)
-        return folder / "site"
+        def make(folder: Path) -> None:
+            with contextlib.closing(connect(folder / "hfmap.sqlite")) as conn:
+                run = fill(conn, n, seed=7, hostile=hostile)
+                page.ensure(conn, run_id=run, out=folder / "site", emit=lambda event: None)
+
+        return once(shared / f"site-{n}{'-hostile' * hostile}", make) / "site"
 
     return draw
 
 
 @pytest.fixture(scope="session")
-def sample(zygote: Zygote, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sample(sample_map: Path) -> Path:
     """The page of the sample, with pictures of it in the folder above."""
-    folder = tmp_path_factory.mktemp("sample")
-    zygote.warm()
-    run = zygote.runner(folder)
-    run("sync", "--source", "sample", "--quiet")
-    run("map", "--quiet", "--png", "map.png")
-    return folder / "site"
+    return sample_map / "site"
 
 
 @pytest.fixture(scope="session")

@@ -7,15 +7,13 @@ import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from render.page import page
+from tests.conftest import Run
 from tests.render.own import fill_own
 
 from .conftest import settle
-
-if TYPE_CHECKING:
-    from tests.zygote import Zygote
 
 Open = Callable[..., Any]
 SHOWN = "() => hfmap.store.shown().reduce((a, b) => a + b)"
@@ -66,13 +64,13 @@ def test_five_thousand_datasets(large: Path, opened: Open) -> None:
     assert tab.inner_text("#count") == "5,000 datasets"
 
 
-def test_what_a_second_run_brought_has_colours_of_its_own(zygote: Zygote, tmp_path: Path, opened: Open) -> None:
+def test_what_a_second_run_brought_has_colours_of_its_own(draw_hfmap: Run, tmp_path: Path, opened: Open) -> None:
     cards = tmp_path / "cards.jsonl"
     words = "recordings of street sounds in Lyon with annotations by three listeners each. " * 4
 
     def run(texts: dict[str, str]) -> None:
         cards.write_text("".join(json.dumps({"id": id_, "card": text}) + "\n" for id_, text in texts.items()))
-        zygote.runner(tmp_path)("sync", "--source", cards, "--quiet")
+        draw_hfmap("sync", "--source", cards, "--quiet")
 
     texts = {f"org/set-{k}": f"# Set {k}\n\nThe {k}th set: {words}" for k in range(10)}
     run(texts)

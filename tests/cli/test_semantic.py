@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 from tests.conftest import Run
 
 
-def test_meaning_is_found_without_the_words(run_hfmap: Run) -> None:
-    run_hfmap("sync", "--no-map", "--source", "sample")
+def test_meaning_is_found_without_the_words(run_hfmap: Run, sample_map: Path, tmp_path: Path) -> None:
+    shutil.copy(sample_map / "hfmap.sqlite", tmp_path)
     found = json.loads(
         run_hfmap("search", "--semantic", "--json", "--limit", 8, "recorded voices reading aloud").stdout
     )
