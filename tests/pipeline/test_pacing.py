@@ -1,9 +1,11 @@
-"""Pacing against a token bucket over real sockets: the limit is used, and few calls are refused."""
+"""Pacing against a token bucket, in virtual time and over real sockets: the limit is used, and few calls are refused."""
 
 from __future__ import annotations
 
-import time
+import random
 from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 
 import anyio
@@ -15,70 +17,121 @@ from engine.errors import TransientError
 from engine.events import Bus, CallRetried, WaitingChanged
 from engine.providers.anthropic import AnthropicCompleter
 from engine.providers.base import Prompt
+from tests import virtual
 from tests.services import Services
 
 MODEL = "claude-haiku-4-5-20251001"
 
 
+class Gate:
+    """A service that lets so many calls a second through, and refuses the others; on the event loop's own time."""
+
+    def __init__(self, per_second: float, burst: float, *, retry_after: float | None) -> None:
+        self.answered = self.refused = 0
+        self._per_second, self._burst, self._retry_after = per_second, burst, retry_after
+        self._tokens, self._at = burst, anyio.current_time()
+
+    async def ask(self) -> None:
+        """Answer after a tenth of a second.
+
+        Raises:
+            TransientError: too many calls.
+        """
+        now = anyio.current_time()
+        self._tokens = min(self._burst, self._tokens + (now - self._at) * self._per_second)
+        self._at = now
+        if self._tokens < 1:
+            self.refused += 1
+            raise TransientError("too many", limited=True, retry_after=self._retry_after)
+        self._tokens -= 1
+        await anyio.sleep(0.1)
+        self.answered += 1
+
+
 async def ask_many(
-    services: Services, calls: int, *, tasks: int = 24
-) -> tuple[float, list[WaitingChanged | CallRetried]]:
-    """Make calls as the two model stages do: 24 tasks, 12 places. Return seconds and events."""
+    ask: Callable[[], Awaitable[object]], calls: int, *, tasks: int = 24
+) -> list[WaitingChanged | CallRetried]:
+    """Make calls as the two model stages do: 24 tasks, 12 places. Return what was told."""
     events: list[WaitingChanged | CallRetried] = []
     bus = Bus(lambda event: events.append(event) if isinstance(event, WaitingChanged | CallRetried) else None)
-    env = services.env
-    completer = AnthropicCompleter(
-        env["ANTHROPIC_API_KEY"], base_url=env["ANTHROPIC_BASE_URL"], model=MODEL, connections=12
-    )
     caller = Caller("Anthropic", at_once=anyio.CapacityLimiter(12), bus=bus, stage="extract")
     left = list(range(calls))
 
     async def work() -> None:
         while left:
-            prompt = Prompt("Say yes.", f"Call {left.pop()}", 20)
-            await caller.call("extract", partial(completer.complete, prompt))
+            left.pop()
+            await caller.call("extract", ask)
 
-    started = time.monotonic()
     async with anyio.create_task_group() as group:
         for _ in range(tasks):
             group.start_soon(work)
-    seconds = time.monotonic() - started
+    return events
+
+
+@asynccontextmanager
+async def asking(services: Services) -> AsyncIterator[Callable[[], Awaitable[object]]]:
+    """A question to the model's double, over a real socket."""
+    env = services.env
+    completer = AnthropicCompleter(
+        env["ANTHROPIC_API_KEY"], base_url=env["ANTHROPIC_BASE_URL"], model=MODEL, connections=12
+    )
+    yield lambda: completer.complete(Prompt("Say yes.", "A call", 20))
     await completer.aclose()
-    return seconds, events
 
 
 def statuses(services: Services) -> Counter[int | None]:
     return Counter(record.status for record in services.requests)
 
 
-@pytest.mark.anyio
 @pytest.mark.parametrize("retry_after", [None, 1])
-async def test_a_limit_is_used_without_a_herd(retry_after: float | None) -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_a_limit_is_used_without_a_herd(retry_after: float | None, seed: int) -> None:
     calls, limit = 250, 25
-    with Services() as services:
-        services.latency["message"] = 0.1
-        services.anthropic.faults.set(requests_per_second=limit, burst=3, retry_after=retry_after)
-        seconds, events = await ask_many(services, calls)
-        found = statuses(services)
-    assert found[200] == calls
-    # A herd took four times as long as the limit allows; a busy machine does not.
-    assert seconds <= 2.5 * calls / limit
-    assert found[429] <= 0.2 * calls
+    random.seed(seed)  # of back-off
+
+    async def measured() -> tuple[float, Gate, list[WaitingChanged | CallRetried]]:
+        gate, started = Gate(limit, 3, retry_after=retry_after), anyio.current_time()
+        events = await ask_many(gate.ask, calls)
+        return anyio.current_time() - started, gate, events
+
+    seconds, gate, events = virtual.run(measured)
+    assert gate.answered == calls
+    # A herd took four times as long as the limit allows.
+    assert seconds <= 2.0 * calls / limit
+    assert gate.refused <= 0.2 * calls
     waiting = [event.waiting for event in events if isinstance(event, WaitingChanged)]
     assert max(waiting) >= 5
     assert waiting[-1] == 0
 
 
 @pytest.mark.anyio
-async def test_refusals_that_have_nothing_to_do_with_the_pace_do_not_slow_it_down() -> None:
-    calls = 300
+async def test_a_real_limit_is_kept_to() -> None:
     with Services() as services:
-        services.anthropic.faults.set(rate_529=0.2)
-        _, _events = await ask_many(services, calls)
+        services.anthropic.faults.set(requests_per_second=50, burst=3, retry_after=0.1)
+        async with asking(services) as ask:
+            events = await ask_many(ask, 60)
         found = statuses(services)
-        arrivals = sorted(record.at for record in services.requests)
-    assert found[200] == calls
-    assert found[529] <= 0.35 * calls
+    assert found[200] == 60
+    assert sum(isinstance(event, CallRetried) for event in events) == found[429] > 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_refusals_that_have_nothing_to_do_with_the_pace_do_not_slow_it_down(seed: int) -> None:
+    calls, chance = 300, random.Random(seed)
+    random.seed(seed)
+    arrivals: list[float] = []
+    refused = 0
+
+    async def ask() -> None:
+        nonlocal refused
+        arrivals.append(anyio.current_time())
+        await anyio.sleep(0.01)
+        if chance.random() < 0.2:
+            refused += 1
+            raise TransientError("overloaded", limited=True)
+
+    virtual.run(partial(ask_many, ask, calls))
+    assert len(arrivals) - refused == calls
     # Nine tenths of all calls start at far more than the pace that a few refusals would set. The rest are retries.
     assert arrivals[int(0.9 * len(arrivals))] - arrivals[0] < 0.9 * len(arrivals) / FIRST / 2
 
@@ -86,7 +139,8 @@ async def test_refusals_that_have_nothing_to_do_with_the_pace_do_not_slow_it_dow
 @pytest.mark.anyio
 async def test_nothing_is_paced_until_something_is_refused() -> None:
     with Services() as services:
-        _, events = await ask_many(services, 60)
+        async with asking(services) as ask:
+            events = await ask_many(ask, 60)
         assert statuses(services) == {200: 60}
     assert events == []
 
