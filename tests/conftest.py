@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -28,6 +29,19 @@ _FROM_OUTSIDE = (
 )  # fmt: skip
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+PATIENCE = 120.0
+"""Seconds after which something that a test waits for has not happened. No test says how fast anything is: what it waits
+for comes at once on a quiet machine, and in its own time on a busy one."""
+
+
+def wait_for(state: Callable[[], bool]) -> None:
+    """Wait for a state that no service can tell of."""
+    deadline = time.monotonic() + PATIENCE
+    while not state():
+        assert time.monotonic() < deadline, "it has not come about"
+        time.sleep(0.001)
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
@@ -65,6 +79,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture
+def seconds(request: pytest.FixtureRequest) -> float:
+    """Seconds for one request: few where the `fault` of the test never ends, else more than a busy machine takes."""
+    fault = request.node.callspec.params.get("fault") if hasattr(request.node, "callspec") else None
+    return 1.0 if fault in ("hang", "hang_silent", "endless", "drip") else PATIENCE
 
 
 @pytest.fixture(scope="session")

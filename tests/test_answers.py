@@ -103,7 +103,7 @@ def test_the_system_prompt_is_read_from_the_cache_and_status_says_what_that_save
 
 def test_a_refusal_is_asked_once_more_and_then_left_until_the_card_changes(run_hfmap: Run, rows: Rows) -> None:
     with Services(generated_cards(10, seed=34)) as services:
-        services.anthropic.malform_next(*["refusal"] * 4, of="extract")
+        services.anthropic.malform_next("refusal", "refusal", "refusal", "refusal", of="extract")
         env = services.env | {"HFMAP_TARGET": "10"}
         run_hfmap("sync", "--no-map", env=env, code=None)
         refused = rows("SELECT dataset_id, kind FROM failure")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from engine.providers import PRICES, PROVIDERS
 from engine.providers.anthropic import AnthropicBatches, AnthropicCompleter
 from engine.providers.base import Prompt
 from engine.usage import Usage
-from tests.conftest import Run, clean_environment
+from tests.conftest import Run, clean_environment, sync_here
 from tests.services import Services, generated_cards
 from tests.zygote import Forked, Zygote
 
@@ -51,6 +50,11 @@ def started(zygote: Zygote, tmp_path: Path) -> Start:
 def created(services: Services) -> int:
     """Batches that the service has been sent."""
     return sum(record.key == "create" for record in services.of("batch"))
+
+
+def came_to(requests: int, services: Services) -> bool:
+    """Whether the services have been asked so often."""
+    return services.count() >= requests
 
 
 def both_looked_at(services: Services) -> bool:
@@ -197,7 +201,7 @@ def test_a_run_killed_again_and_again(run_hfmap: Run, rows: Rows, started: Start
         for upto in (30, 14, 5):
             services.reset_log()
             with started(services, *BATCH):
-                services.wait_for(lambda s, upto=upto: s.count() >= upto)
+                services.wait_for(partial(came_to, upto))
         run_hfmap(*BATCH, env=services.env, code=None)
         asked = services.anthropic.batches.calls
     assert len(services.anthropic.batches.by_id) == 2
@@ -312,13 +316,10 @@ def test_a_budget_is_kept_in_batches(run_hfmap: Run, rows: Rows) -> None:
         assert rows("SELECT sum(usd) <= 0.30 FROM call") == [(1,)]
 
 
-def test_batches_are_of_limited_size(rows: Rows, tmp_path: Path) -> None:
+def test_batches_are_of_limited_size(rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.providers.anthropic.MOST_REQUESTS", 10)
     with Services(generated_cards(25, seed=22)) as services:
-        limited = "import engine.providers.anthropic as a; a.MOST_REQUESTS = 10; from engine.cli import main; main()"
-        subprocess.run(
-            [sys.executable, "-c", limited, *BATCH], cwd=tmp_path, env=clean_environment(**services.env), check=True,
-            capture_output=True,
-        )  # fmt: skip
+        sync_here(services, tmp_path, batch=True)
         sizes = sorted(len(record.items) for record in services.of("batch") if record.key == "create")
         assert sizes == [5, 5, 10, 10, 10, 10]
         assert_all_once(services, rows, 25)

@@ -15,7 +15,7 @@ from tests.conftest import Run, sync_here
 from tests.services import Services, generated_cards
 
 Rows = Callable[..., list[tuple[Any, ...]]]
-BUDGET = 0.5
+BUDGET = 0.25
 
 
 def charged(services: Services) -> float:
@@ -54,7 +54,7 @@ def run(services: Services, folder: Path, budget: float) -> str:
 def test_a_budget_is_never_passed_in_20_runs(rows: Rows, tmp_path: Path) -> None:
     used, most_at_once = [], 0
     for seed in range(20):
-        with Services(generated_cards(60, seed=seed), jitter=0.9) as services:
+        with Services(generated_cards(40, seed=seed), jitter=0.9) as services:
             services.latency.update(extract=0.04, summarize=0.04)
             services.anthropic.usage_of = dear_at_random(random.Random(seed))
             folder = tmp_path / str(seed)
@@ -76,7 +76,7 @@ def test_a_budget_is_never_passed_in_20_runs(rows: Rows, tmp_path: Path) -> None
 def test_a_budget_is_kept_while_calls_break_off(tmp_path: Path) -> None:
     """Who breaks a connection may have been paid: the double counts such calls, and so must the budget."""
     for seed in range(3):
-        with Services(generated_cards(120, seed=seed), latency_scale=0.01) as services:
+        with Services(generated_cards(60, seed=seed), latency_scale=0.01) as services:
             services.anthropic.usage_of = dear_at_random(random.Random(seed))
             services.anthropic.faults.set(rate_reset=0.15, rate_429=0.1, retry_after=0.01, seed=seed)
             assert run(services, tmp_path / str(seed), BUDGET) == "budget"

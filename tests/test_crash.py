@@ -10,16 +10,16 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import Run, clean_environment, hfmap_command
+from tests.conftest import Run, clean_environment, hfmap_command, wait_for
 from tests.services import DatasetState, Services, generated_cards
 from tests.zygote import Forked, Zygote
 
@@ -66,14 +66,6 @@ def assert_sound(db: Path) -> None:
         assert conn.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
-def wait_for(state: Callable[[], bool], seconds: float = 60) -> None:
-    """Wait for a state that no service can tell of."""
-    deadline = time.monotonic() + seconds
-    while not state():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def lost(services: Services, kind: str, ends: list[int]) -> list[int]:
     """For each kill, how many texts were sent before it and had to be sent again after it.
 
@@ -95,6 +87,11 @@ def lost(services: Services, kind: str, ends: list[int]) -> list[int]:
     return found
 
 
+def came_to(moment: int, services: Services) -> bool:
+    """Whether so many requests have arrived."""
+    return len(services.board.requests) >= moment
+
+
 def test_25_kills(zygote: Zygote, tmp_path: Path) -> None:
     chance = random.Random(11)
     with Services(generated_cards(CARDS, seed=11), latency_scale=0.01, jitter=0.5) as services:
@@ -108,7 +105,7 @@ def test_25_kills(zygote: Zygote, tmp_path: Path) -> None:
             # Anywhere from the first request of the run to twice its share of what is left to do.
             moment = begun + max(1, min(left - 30, chance.randrange(2 * left // (KILLS - kill))))
             run = sync(zygote, services, disturbed, CARDS)
-            services.wait_for(lambda s, moment=moment: len(s.board.requests) >= moment, 90)
+            services.wait_for(partial(came_to, moment))
             assert run.kill() == -signal.SIGKILL
             # Broken connections end the requests in progress, so that every request in the log is of a run before.
             services.wait_for(lambda s: all(record.ended_at is not None for record in s.board.requests))
@@ -138,7 +135,7 @@ def test_kills_while_the_database_is_made(zygote: Zygote, tmp_path: Path) -> Non
         for number, sign in enumerate(("hfmap.sqlite.lock", "hfmap.sqlite", "hfmap.sqlite-wal")):
             folder = tmp_path / f"fresh{number}"
             run = sync(zygote, services, folder, 30)
-            wait_for(lambda file=folder / sign: file.exists())
+            wait_for((folder / sign).exists)
             run.kill()
             assert content(finish(zygote, services, folder, 30)) == undisturbed
             assert_sound(folder / "hfmap.sqlite")
@@ -153,7 +150,7 @@ def test_a_wal_file_left_behind(zygote: Zygote, tmp_path: Path) -> None:
         second.mkdir()
         with services.hold("embed"):
             run = sync(zygote, services, first, 60)
-            services.wait_for(lambda s: s.count("extract", "summarize", ok=True) >= 100 and s.now("embed") == 1, 60)
+            services.wait_for(lambda s: s.count("extract", "summarize", ok=True) >= 100 and s.now("embed") == 1)
             os.kill(run.pid, signal.SIGSTOP)
             for name in ("hfmap.sqlite", "hfmap.sqlite-wal"):
                 shutil.copy(first / name, second / name)
@@ -169,7 +166,7 @@ def test_a_second_sync_is_refused_at_once(zygote: Zygote, run_hfmap: Run, tmp_pa
     with Services(generated_cards(20)) as services:
         with services.hold("extract"):
             run = sync(zygote, services, tmp_path, 20)
-            services.wait_for(lambda s: s.now("extract") == MODEL_CALLS, 60)
+            services.wait_for(lambda s: s.now("extract") == MODEL_CALLS)
             second = run_hfmap("sync", "--no-map", env=services.env, code=1)
             assert f"process {run.pid}" in second.stderr
             assert "hfmap status" in second.stderr

@@ -222,7 +222,7 @@ def ask(services: Services, folder: Path, answer: bytes | None, *arguments: str)
         pass  # the child has gone: Linux reports it as an input/output error
     finally:
         os.close(leader)
-    return child.wait(timeout=60), shown.decode()
+    return child.wait(timeout=120), shown.decode()
 
 
 @pytest.mark.parametrize("answer", [b"n\n", b"\n"])

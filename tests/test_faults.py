@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -50,7 +49,7 @@ def test_everything_goes_wrong_now_and_then(run_hfmap: Run, rows: Rows) -> None:
         assert services.keys("embed").total() <= 2 * cards
         asked = {"embed": services.count("embed"), "model": services.count("extract", "summarize")}
         # The ledger has a row for each call, with the tries that it took.
-        tries = dict(
+        tries: dict[str, int] = dict(
             rows("SELECT CASE stage WHEN 'embed' THEN 'embed' ELSE 'model' END, sum(retries + 1) FROM call GROUP BY 1")
         )
     assert tries == asked
@@ -86,9 +85,7 @@ def test_every_kind_of_fault_is_got_over(run_hfmap: Run, rows: Rows) -> None:
 def test_a_model_that_is_down_is_left_alone(run_hfmap: Run, rows: Rows, down: FaultKind) -> None:
     with Services(generated_cards(80)) as services:
         services.anthropic.faults.set(down=down)
-        started = time.monotonic()
         done = run_hfmap("sync", "--no-map", env=services.env | QUICK, code=3)
-        assert time.monotonic() - started < 30
         assert services.count("extract", "summarize") <= BREAKER_FAILURES + 12
         assert done.stderr.count("is down") == 2, "once for each of the two stages"
         assert "anthropic is down" in done.stderr
@@ -117,9 +114,7 @@ def test_embeddings_that_are_down(run_hfmap: Run, rows: Rows) -> None:
 def test_a_hub_that_is_down_while_cards_are_fetched(run_hfmap: Run, rows: Rows) -> None:
     with Services(generated_cards(150)) as services:
         services.hub.faults.set(rate_5xx=1.0, kinds=("card", "redirect"))
-        started = time.monotonic()
         done = run_hfmap("sync", "--no-map", env=services.env, code=3)
-        assert time.monotonic() - started < 30
         assert services.count("redirect", "card") <= 2 * 8 + 8
         assert "the Hub is down" in done.stderr
         assert rows("SELECT count(*) FROM failure WHERE kind = 'permanent'") == [(0,)]
@@ -165,7 +160,7 @@ def test_a_hub_token_that_is_refused_in_mid_run(run_hfmap: Run, rows: Rows) -> N
         done = run_hfmap("sync", "--no-map", env=services.env, code=5)
         assert "refuses the token in HF_TOKEN" in done.stderr
         assert services.count("card", "redirect") <= 2 * (20 + 8) + 8
-        kept = dict(rows("SELECT card_status, count(*) FROM dataset GROUP BY 1"))
+        kept: dict[str, int] = dict(rows("SELECT card_status, count(*) FROM dataset GROUP BY 1"))
         assert set(kept) == {"ok", "pending"}
         assert rows("SELECT count(*) FROM todo") == rows("SELECT count(*) FROM failure") == [(0,)]
         services.clear_faults()
@@ -178,9 +173,7 @@ def test_a_wait_of_hours_is_not_waited_for(run_hfmap: Run, rows: Rows) -> None:
         later = format_datetime(datetime.now(UTC) + timedelta(hours=6), usegmt=True)
         services.anthropic.faults.set(down="429", retry_after=later)
         services.cohere.faults.set(down="429", retry_after=86_400)
-        started = time.monotonic()
         done = run_hfmap("sync", "--no-map", env=services.env, code=3)
-        assert time.monotonic() - started < 30
         assert "anthropic asks to be left alone for 360 minutes" in done.stderr
         assert "cohere asks to be left alone for 1,440 minutes" in done.stderr
         assert services.count("extract", "summarize") <= 12
@@ -190,7 +183,7 @@ def test_a_wait_of_hours_is_not_waited_for(run_hfmap: Run, rows: Rows) -> None:
 def test_the_hub_s_quota_is_waited_for(run_hfmap: Run, rows: Rows) -> None:
     with Services(generated_cards(60)) as services:
         services.hub.set_quota(resolvers=80, window=3)
-        run_hfmap("sync", "--no-map", env=services.env)
+        run_hfmap("sync", "--no-map", env=services.env, speed=1)
         whole(services, rows, 60)
         # Who is told when the window ends asks again when it has ended, and not before.
         assert services.stats()["statuses"]["hub 429"] <= 2 * 8

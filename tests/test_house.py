@@ -186,8 +186,8 @@ def private_doors(module: Module, own: set[str]) -> Iterator[str]:
                 yield f"{module.at(node)}: {ast.unparse(node)}"
         elif isinstance(node, ast.Call):
             # As `getattr` takes it, and whatever puts something in its place.
-            words = [arg.value for arg in node.args[1:] if isinstance(arg, ast.Constant)]
-            yield from (f"{module.at(node)}: {word}" for word in words if private(str(word)) and word not in own)
+            texts = [arg.value for arg in node.args[1:] if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+            yield from (f"{module.at(node)}: {word}" for word in texts if private(word) and word not in own)
 
 
 def test_sql_stands_with_the_database() -> None:

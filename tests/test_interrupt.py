@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import clean_environment, hfmap_command
+from tests.conftest import PATIENCE, Run, clean_environment, hfmap_command, wait_for
 from tests.services import Services, generated_cards
 from tests.zygote import Zygote
 
@@ -27,7 +27,7 @@ def start(folder: Path, services: Services) -> subprocess.Popen[str]:
     )
 
 
-def test_the_first_ctrl_c_lets_calls_in_flight_end_and_keeps_them(tmp_path: Path, rows: Rows) -> None:
+def test_the_first_ctrl_c_lets_calls_in_flight_end_and_keeps_them(run_hfmap: Run, tmp_path: Path, rows: Rows) -> None:
     with Services(generated_cards(60, seed=9)) as services:
         with services.hold("extract", "summarize"):
             process = start(tmp_path, services)
@@ -40,7 +40,7 @@ def test_the_first_ctrl_c_lets_calls_in_flight_end_and_keeps_them(tmp_path: Path
                 line = process.stderr.readline()
                 assert line, seen
                 seen += line
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=PATIENCE)
         assert process.returncode == 130
         assert "Traceback" not in errors
         assert services.count("extract", "summarize") == 12
@@ -49,28 +49,21 @@ def test_the_first_ctrl_c_lets_calls_in_flight_end_and_keeps_them(tmp_path: Path
         assert rows("SELECT outcome, exit_code FROM run") == [("interrupted", 130)]
         assert rows("SELECT count(*) FROM failure") == [(0,)]
 
-        again = start(tmp_path, services)
-        again.communicate(timeout=120)
-        assert again.returncode == 0
+        run_hfmap("sync", "--no-map", "--target", 60, env=services.env)
         assert rows("SELECT count(*) FROM todo") == [(0,)]
         assert services.count("extract") == services.count("summarize") == 60
 
 
-def test_the_second_ctrl_c_stops_at_once(tmp_path: Path, rows: Rows) -> None:
+def test_the_second_ctrl_c_stops_at_once(zygote: Zygote, tmp_path: Path, rows: Rows) -> None:
+    log = tmp_path / "hfmap.log"
     with Services(generated_cards(60, seed=9)) as services, services.hold("extract", "summarize"):
-        process = start(tmp_path, services)
+        run = zygote.start(tmp_path, clean_environment(**services.env), "sync", "--no-map", "--target", "60")
         services.wait_for(lambda s: s.now("enrich") == 12)
-        process.send_signal(signal.SIGINT)
-        assert process.stderr is not None
-        seen = ""
-        while "Stopping" not in seen:
-            line = process.stderr.readline()
-            assert line, seen
-            seen += line
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 130
-        assert "Traceback" not in errors
+        os.kill(run.pid, signal.SIGINT)
+        wait_for(lambda: "Stopping" in log.read_text())
+        os.kill(run.pid, signal.SIGINT)
+        assert run.wait() == 130
+        assert "Traceback" not in log.read_text()
         assert rows("SELECT outcome, exit_code FROM run") == [("interrupted", 130)]
         assert rows("PRAGMA integrity_check") == [("ok",)]
 

@@ -17,6 +17,7 @@ from tests.services import Services
 from tests.zygote import Zygote
 
 Rows = Callable[..., list[tuple[Any, ...]]]
+Named = dict[int, int]
 BY = (
     "SELECT named_by <> 'key-phrases', count(*) FROM topic WHERE tree_id = (SELECT max(tree_id) FROM topic_tree) "
     "GROUP BY 1 ORDER BY 1"
@@ -49,7 +50,7 @@ def test_a_key_that_is_refused_after_some_names(draw_hfmap: Run, rows: Rows, ser
     assert "refuses the key" in done.stderr
     assert done.stdout.strip().endswith("index.html")
     assert rows(LAST_RUN) == [("failed", 5)]
-    assert dict(rows(BY))[1] >= 3
+    assert by(rows)[1] >= 3
 
 
 def test_a_budget_that_is_reached_after_some_names(draw_hfmap: Run, rows: Rows, services: Services) -> None:

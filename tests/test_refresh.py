@@ -79,7 +79,7 @@ def test_a_night_with_changes_of_every_kind(
     ids = sorted(hub.datasets)
     changed, touched = ids[:50], ids[50:150]
     deleted, renamed = ids[150:160], ids[160:165]
-    before = dict(rows("SELECT repo_id, summary FROM datasets"))
+    before: dict[str, str] = dict(rows("SELECT repo_id, summary FROM datasets"))
     for repo_id in changed:
         text = hub.datasets[repo_id].card
         assert isinstance(text, bytes)
@@ -110,7 +110,7 @@ def test_a_night_with_changes_of_every_kind(
     assert sum(services.keys("embed").values()) == len(enriched)
     assert set(services.keys("extract")) == enriched
 
-    kinds = dict(rows("SELECT kind, count(*) FROM change WHERE run_id = 2 GROUP BY kind"))
+    kinds: dict[str, int] = dict(rows("SELECT kind, count(*) FROM change WHERE run_id = 2 GROUP BY kind"))
     assert kinds["card"] == 50
     assert kinds["renamed"] == 5
     assert kinds["deleted"] == 10
@@ -122,7 +122,7 @@ def test_a_night_with_changes_of_every_kind(
             repo_id,
         )
         assert (new_name, summary, on_map) == (f"{repo_id}-renamed", before[repo_id], 1)
-    likes = dict(rows("SELECT repo_id, likes FROM datasets"))
+    likes: dict[str, int] = dict(rows("SELECT repo_id, likes FROM datasets"))
     assert all(likes[repo_id] == hub.datasets[repo_id].likes for repo_id in ids[200:260])
     assert rows("SELECT count(*) FROM datasets WHERE on_map") == [(CARDS,)]
     assert rows("SELECT count(*) FROM todo") == [(0,)]

@@ -41,7 +41,7 @@ def test_bad_rows_are_named_and_the_others_mapped(run_hfmap: Run, rows: Rows, tm
     ranked = rows("SELECT repo_id, on_map, card_status, summary IS NOT NULL FROM datasets ORDER BY rank")
     assert ranked == [(f"good/{n}", 1, "ok", 1) for n in range(3)] + [(repo_id, 1, "ok", 1) for repo_id in CARDS]
     assert rows("SELECT count(*) FROM todo") == [(0,)]
-    problems = dict(rows("SELECT repo_id, problems FROM card WHERE problems <> '[]'"))
+    problems: dict[str, str] = dict(rows("SELECT repo_id, problems FROM card WHERE problems <> '[]'"))
     assert "nested more than" in problems["bad/bottomless"]
     assert "NUL" in problems["bad/nul"]
     assert "cut at 2,000,000 bytes" in problems["bad/brackets"]

@@ -128,11 +128,11 @@ def test_cards_of_every_kind_never_stop_a_run(run_hfmap: Run, rows: Rows) -> Non
         assert services.count("extract") == services.count("summarize") == len(on_map)
         assert services.cohere.texts_embedded == len(on_map)
     assert ("bad/halves", "A ? B") in rows("SELECT repo_id, pretty_name FROM datasets WHERE on_map")
-    status = dict(rows("SELECT repo_id, front_matter FROM card"))
+    status: dict[str, str] = dict(rows("SELECT repo_id, front_matter FROM card"))
     assert status["bad/yaml"] == "invalid"
     assert status["bad/types"] == status["bad/bom"] == "ok"
     assert dict(rows("SELECT repo_id, language FROM datasets"))["bad/types"] == "Norwegian"
-    problems = dict(rows("SELECT repo_id, problems FROM card"))
+    problems: dict[str, str] = dict(rows("SELECT repo_id, problems FROM card"))
     assert "not UTF-8" in problems["bad/bytes"]
     assert "cut at 2,000,000 bytes" in problems["bad/huge"]
     assert rows("SELECT max(length(CAST(text AS BLOB))) FROM card")[0][0] <= 2_000_003

@@ -104,9 +104,13 @@ class Watch:
     def __init__(self, tab: Any) -> None:
         self.complaints: list[str] = []
         self.requests: list[str] = []
-        tab.on("console", lambda m: m.type in ("error", "warning") and self.complaints.append(m.text))
+        tab.on("console", self._said)
         tab.on("pageerror", lambda error: self.complaints.append(str(error)))
         tab.on("request", self._request)
+
+    def _said(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
 
     def _request(self, request: Any) -> None:
         if not request.url.startswith(("file:", "data:", "blob:", "http://127.0.0.1:")):

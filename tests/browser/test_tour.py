@@ -17,7 +17,7 @@ from .conftest import at, lonely, point_at, settle
 
 Open = Callable[..., Any]
 
-DEVICES = {
+DEVICES: dict[str, dict[str, Any]] = {
     "mouse": {"viewport": {"width": 1280, "height": 800}},
     "finger": {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True},
 }

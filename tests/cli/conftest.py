@@ -205,7 +205,7 @@ def hfmap(tmp_path: Path, child_environment: Callable[..., dict[str, str]]) -> R
             capture_output=True,
             text=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=120,
             check=False,
         )
 

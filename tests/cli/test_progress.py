@@ -215,7 +215,7 @@ def test_a_terminal_gets_a_moving_table(tmp_path: Path, child_environment: Calla
     assert child.stdout is not None
     data = child.stdout.read()
     child.stdout.close()
-    assert child.wait(timeout=30) == 0
+    assert child.wait(timeout=120) == 0
     os.close(leader)
     text = shown.decode()
     assert data == b"site/index.html\n"

@@ -236,7 +236,7 @@ def test_a_reader_that_stops_early_ends_it_quietly(
         assert child.stderr is not None
         assert child.stdout.readline() == b"i,filler\n"
         child.stdout.close()
-        assert child.wait(timeout=30) == 0
+        assert child.wait(timeout=120) == 0
         assert child.stderr.read() == b""
 
 
@@ -252,7 +252,7 @@ def test_a_full_disk_behind_stdout_is_a_sentence(
             env={**child_environment(), "PYTHONUNBUFFERED": unbuffered},
             stdout=full,
             stderr=subprocess.PIPE,
-            timeout=60,
+            timeout=120,
             check=False,
         )
     assert done.returncode == 1, done.stderr
@@ -283,5 +283,5 @@ def test_ctrl_c_stops_a_long_query(database: Path, child_environment: Callable[.
         assert child.stdout.readline() == b"i\n"
         child.send_signal(signal.SIGINT)
         child.stdout.read()
-        assert child.wait(timeout=30) == 130
+        assert child.wait(timeout=120) == 130
         assert b"Traceback" not in child.stderr.read()

@@ -61,7 +61,7 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=120,
         check=True,
     )
     facts = json.loads(done.stderr.splitlines()[-1])

@@ -195,5 +195,5 @@ def test_a_run_goes_on_when_nobody_reads_its_events(
         assert child.stderr is not None
         child.stdout.readline()
         child.stdout.close()
-        assert child.wait(timeout=60) == 3
+        assert child.wait(timeout=120) == 3
         assert child.stderr.read() == b"went on to 199999\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -23,6 +22,7 @@ from engine.providers import PROVIDERS
 from engine.providers.anthropic import AnthropicCompleter
 from engine.providers.base import Prompt
 from engine.usage import Usage
+from tests.conftest import PATIENCE
 from tests.services import FaultKind, Services
 from tests.services.messages import Response
 
@@ -32,16 +32,18 @@ QUESTION = Prompt("Answer.", "Is this a card?", 50)
 
 
 @pytest.fixture
-async def completer(services: Services) -> AsyncIterator[AnthropicCompleter]:
-    made = completer_for(services)
+async def completer(services: Services, seconds: float) -> AsyncIterator[AnthropicCompleter]:
+    made = completer_for(services, timeout=seconds)
     yield made
     await made.aclose()
 
 
-def completer_for(services: Services, model: str = EXTRACTION_MODEL) -> AnthropicCompleter:
+def completer_for(
+    services: Services, model: str = EXTRACTION_MODEL, *, timeout: float = PATIENCE
+) -> AnthropicCompleter:
     env = services.env
     return AnthropicCompleter(
-        env["ANTHROPIC_API_KEY"], base_url=env["ANTHROPIC_BASE_URL"], model=model, connections=2, timeout=0.5
+        env["ANTHROPIC_API_KEY"], base_url=env["ANTHROPIC_BASE_URL"], model=model, connections=2, timeout=timeout
     )
 
 
@@ -97,11 +99,9 @@ async def test_each_fault_has_its_error(
     completer: AnthropicCompleter, services: Services, fault: FaultKind, kind: type[ProviderError]
 ) -> None:
     services.anthropic.faults.next(fault)
-    started = time.monotonic()
     with pytest.raises(ProviderError) as caught:
         await completer.complete(QUESTION)
     assert type(caught.value) is kind
-    assert time.monotonic() - started < 2
     assert len(services.requests) == 1, "retried in one place, which is not here"
     if isinstance(caught.value, TransientError):
         assert caught.value.limited == (fault in ("429", "529"))
@@ -161,7 +161,7 @@ async def test_nobody_listens() -> None:
 async def test_a_key_in_the_service_s_answer_is_not_repeated(completer: AnthropicCompleter, services: Services) -> None:
     key = services.env["ANTHROPIC_API_KEY"]
     plain = services.anthropic.error
-    services.anthropic.error = lambda status, _message, request: plain(status, f"bad key {key}", request)  # type: ignore[method-assign]
+    services.anthropic.error = lambda status, message, request: plain(status, f"bad key {key}", request)  # type: ignore[method-assign]
     with pytest.raises(RejectedError) as caught:
         await completer.complete(Prompt("", " ", 5))
     assert key not in str(caught.value)

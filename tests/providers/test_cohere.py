@@ -33,8 +33,8 @@ def encoded(number: float, numbers: int = DIMENSIONS) -> list[str]:
 
 
 @pytest.fixture
-async def embedder(services: Services) -> AsyncIterator[CohereEmbedder]:
-    made = CohereEmbedder(services.env["CO_API_KEY"], base_url=services.env["CO_API_URL"], timeout=0.5)
+async def embedder(services: Services, seconds: float) -> AsyncIterator[CohereEmbedder]:
+    made = CohereEmbedder(services.env["CO_API_KEY"], base_url=services.env["CO_API_URL"], timeout=seconds)
     yield made
     await made.aclose()
 
@@ -74,11 +74,9 @@ async def test_each_fault_has_its_error(
     embedder: CohereEmbedder, services: Services, fault: FaultKind, kind: type[ProviderError]
 ) -> None:
     services.cohere.faults.next(fault)
-    started = time.monotonic()
     with pytest.raises(ProviderError) as caught:
         await embedder.embed(TEXTS)
     assert type(caught.value) is kind
-    assert time.monotonic() - started < 2
     assert services.count("embed") == 1, "retried in one place, which is not here"
     if isinstance(caught.value, TransientError):
         assert caught.value.limited == (fault == "429")
@@ -134,7 +132,7 @@ async def test_nobody_listens() -> None:
 async def test_a_key_in_the_service_s_answer_is_not_repeated(embedder: CohereEmbedder, services: Services) -> None:
     key = services.env["CO_API_KEY"]
     plain = services.cohere.error
-    services.cohere.error = lambda status, _message, request: plain(status, f"bad request with {key}", request)  # type: ignore[method-assign]
+    services.cohere.error = lambda status, message, request: plain(status, f"bad request with {key}", request)  # type: ignore[method-assign]
     with pytest.raises(RejectedError, match=r"bad request with \*\*\*") as caught:
         await embedder.embed([])
     assert key not in str(caught.value)

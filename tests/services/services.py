@@ -179,7 +179,7 @@ class Services:
         """Forget the log and the peaks."""
         self.board.reset()
 
-    def wait_for(self, predicate: Callable[[Services], bool], timeout: float = 30.0) -> None:
+    def wait_for(self, predicate: Callable[[Services], bool], timeout: float = 120.0) -> None:
         """Wait until the predicate holds; it is asked again whenever a request arrives or ends.
 
         Raises:
