@@ -53,7 +53,8 @@ def clean_environment(**extra: str) -> dict[str, str]:
 def sync_here(services: Services, folder: Path, **settings: Any) -> RunResult:
     """Sync with the doubles in this process, without a map: where a test needs a run, and not a process."""
     from engine.calls.clock import turned
-    from engine.config import Settings, load_secrets
+    from engine.config import Settings
+    from engine.providers import load_secrets
     from engine.run import sync
     from tests.zygote import SPEED
 

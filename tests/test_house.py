@@ -32,8 +32,6 @@ LONGEST = 350
 PRIVATE_DOORS = {
     "render.page.datamapplot": "DataMapPlot's page, which its public functions do not let one change",
     "render.libraries": "whether another thread is in the middle of an import",
-    "render.layout.projection": "umap-learn's curve of the least distance",
-    "engine.store.writer": "one hop of aiosqlite for a whole transaction",
 }
 """The files that may use a library's private names, and what for."""
 SHARED_NAMES = {"Style"}

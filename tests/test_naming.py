@@ -12,17 +12,21 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Run, clean_environment
+from tests.conftest import Run, clean_environment, wait_for
 from tests.services import Services
 from tests.zygote import Zygote
 
 Rows = Callable[..., list[tuple[Any, ...]]]
-Named = dict[int, int]
 BY = (
     "SELECT named_by <> 'key-phrases', count(*) FROM topic WHERE tree_id = (SELECT max(tree_id) FROM topic_tree) "
     "GROUP BY 1 ORDER BY 1"
 )
 LAST_RUN = "SELECT outcome, exit_code FROM run ORDER BY run_id DESC LIMIT 1"
+
+
+def by(rows: Rows) -> dict[int, int]:
+    """How many topics key phrases (0) and a model (1) have named."""
+    return dict(rows(BY))
 
 
 @pytest.fixture
@@ -70,7 +74,7 @@ def test_ctrl_c_waits_for_the_names_that_are_being_asked_for(
         run = drawing_zygote.start(tmp_path, clean_environment(**services.env), "map", "--llm", "anthropic")
         services.wait_for(lambda s: s.now("topic") >= 3)
         os.kill(run.pid, signal.SIGINT)
-        services.wait_for(lambda _: "Stopping" in (tmp_path / "hfmap.log").read_text(encoding="utf-8"))
+        wait_for(lambda: "Stopping" in (tmp_path / "hfmap.log").read_text(encoding="utf-8"))
     assert run.wait() == 130
     assert rows(LAST_RUN) == [("interrupted", 130)]
     assert not (tmp_path / "site").exists()
@@ -79,12 +83,12 @@ def test_ctrl_c_waits_for_the_names_that_are_being_asked_for(
 
 def finish(draw_hfmap: Run, rows: Rows, services: Services, *, paid: int) -> None:
     """The rest is asked for, and nothing that was paid for before."""
-    kept = dict(rows(BY)).get(1, 0)
+    kept = by(rows).get(1, 0)
     assert kept >= paid > 0
     services.clear_faults()
     services.reset_log()
     draw_hfmap("map", "--llm", "anthropic", env=services.env)
-    names = dict(rows(BY))
+    names = by(rows)
     assert 0 < services.count("topic") <= sum(names.values()) - kept + names.get(0, 0)
     assert names[1] > kept
     assert rows(LAST_RUN) == [("done", 0)]

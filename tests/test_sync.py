@@ -131,7 +131,7 @@ def test_cards_of_every_kind_never_stop_a_run(run_hfmap: Run, rows: Rows) -> Non
     status: dict[str, str] = dict(rows("SELECT repo_id, front_matter FROM card"))
     assert status["bad/yaml"] == "invalid"
     assert status["bad/types"] == status["bad/bom"] == "ok"
-    assert dict(rows("SELECT repo_id, language FROM datasets"))["bad/types"] == "Norwegian"
+    assert ("bad/types", "Norwegian") in rows("SELECT repo_id, language FROM datasets")
     problems: dict[str, str] = dict(rows("SELECT repo_id, problems FROM card"))
     assert "not UTF-8" in problems["bad/bytes"]
     assert "cut at 2,000,000 bytes" in problems["bad/huge"]

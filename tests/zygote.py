@@ -232,7 +232,8 @@ def _rehearse(*, draws: bool) -> None:
     """Use in this process what every run uses, so that its imports, types and compiled functions are there."""
     import engine.run
     from engine.calls.clock import turned
-    from engine.config import Settings, load_secrets
+    from engine.config import Settings
+    from engine.providers import load_secrets
     from tests.services import Services, generated_cards
 
     with (

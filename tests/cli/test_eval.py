@@ -40,7 +40,7 @@ def read(small: Small) -> Small:
     """Four cards, read by rules and, three of them, by a model."""
     model = small.reader("anthropic", "claude-haiku-4-5", current=False)
     rules = small.reader("local", "rules")
-    truths = [
+    truths: list[tuple[dict[str, Any], str | None]] = [
         ({"subject_domain": "math-and-reasoning", "training_stage": ["sft", "eval"], "is_benchmark": True}, "Sums for pupils."),
         ({"subject_domain": "math-and-reasoning", "training_stage": ["sft"], "is_benchmark": False}, "Proofs in Lean."),
         ({"subject_domain": "multi-domain", "training_stage": ["eval"], "is_benchmark": False}, "This is a set of sums."),

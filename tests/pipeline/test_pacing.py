@@ -150,7 +150,7 @@ async def test_a_flood_of_refusals_sets_the_pace_at_once() -> None:
     pacer = Pacer()
     await pacer.wait()
     started = anyio.current_time()
-    assert pacer.rate is None
+    assert not pacer.rate
     for _ in range(OVERLOAD):
         pacer.refused(started)
     assert pacer.rate == FIRST

@@ -118,10 +118,15 @@ async def test_a_failed_call_has_its_row_too(db: Path, error: ProviderError, out
     assert rows(db) == [("summarize", 1, used.input, used.output, 0.02 if error.usage else 0.0, 1, outcome)]
 
 
+async def never() -> tuple[str, Usage]:
+    await anyio.sleep_forever()
+    raise AssertionError("forever is over")
+
+
 async def test_a_call_that_was_cancelled_has_its_row_too(db: Path) -> None:
     async with service_on(db) as service:
         with anyio.move_on_after(0.02):
-            await service.call("extract", 1, MOST, anyio.sleep_forever)
+            await service.call("extract", 1, MOST, never)
     assert rows(db) == [("extract", 1, 0, 0, 0.0, 0, "interrupted")]
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from engine.errors import HfmapError
+
 
 class Namer:
     """Answers from a function; remembers what it was asked."""
@@ -18,9 +20,9 @@ class Namer:
         self.prompts: list[tuple[str, str]] = []
         self._answer = answer or (lambda number, _system, _user: name_answer(f"Named {letters(number)}"))
 
-    def complete_many(self, prompts: Sequence[tuple[str, str]], max_tokens: int) -> list[str]:
+    def complete_many(self, prompts: Sequence[tuple[str, str]], max_tokens: int) -> list[str | HfmapError]:
         assert max_tokens > 0
-        answers = []
+        answers: list[str | HfmapError] = []
         for system, user in prompts:
             answers.append(self._answer(len(self.prompts), system, user))
             self.prompts.append((system, user))

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from datetime import date
 
 import pytest
@@ -27,9 +27,8 @@ def test_rows_are_those_on_the_map_in_the_order_of_their_ids(conn: sqlite3.Conne
     data = frame.read(conn)
     expected = [row[0] for row in conn.execute("SELECT repo_id FROM dataset WHERE dataset_id NOT IN (3, 5) ORDER BY 1")]
     assert data.repo_ids == expected
-    assert {
-        len(column) for column in (data.x, data.likes, data.summary, *data.codes.values(), *data.bits.values())
-    } == {48}
+    columns: list[Sized] = [data.x, data.likes, data.summary, *data.codes.values(), *data.bits.values()]
+    assert {len(column) for column in columns} == {48}
 
 
 def test_categories_are_codes_into_vocabularies(conn: sqlite3.Connection) -> None:

@@ -16,7 +16,7 @@ from engine.store.layouts import read_newest_layout
 from engine.store.topics import KEPT_TREES, Topic, TopicPlace, TopicTree, read_newest_tree, rename_topic
 from render.layout import layout
 from render.topics import clusters, grouping, model_naming, topics, wording
-from tests.render.database import blobs, cards, create, put
+from tests.render.database import Card, blobs, cards, create, put
 from tests.render.naming_double import Encoder, Namer, letters, name_answer
 
 
@@ -250,7 +250,7 @@ def test_names_that_were_answered_are_kept_when_the_rest_is_not(conn: sqlite3.Co
 class Interrupted(Namer):
     """Ctrl-C is pressed after its first layer."""
 
-    def complete_many(self, prompts: Sequence[tuple[str, str]], max_tokens: int) -> list[str]:
+    def complete_many(self, prompts: Sequence[tuple[str, str]], max_tokens: int) -> list[str | HfmapError]:
         if self.prompts:
             raise KeyboardInterrupt
         return super().complete_many(prompts, max_tokens)
@@ -283,7 +283,7 @@ def test_max_topics_bounds_topics_and_calls(conn: sqlite3.Connection, most: int)
     assert len(namer.prompts) <= most
 
 
-def changed(conn: sqlite3.Connection, given: list, share: float) -> None:
+def changed(conn: sqlite3.Connection, given: list[Card], share: float) -> None:
     some = given[:: round(1 / share)]
     for card in some:
         card.text += " Changed."

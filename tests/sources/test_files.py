@@ -111,7 +111,7 @@ async def test_bad_lines_stop_no_other(tmp_path: Path) -> None:
 
 async def test_values_that_are_no_numbers_dates_or_tags(tmp_path: Path) -> None:
     path = tmp_path / "cards.jsonl"
-    odd = {
+    odd: dict[str, list[Any]] = {
         "trending_score": [10**400, float("nan"), float("inf"), "9", None],
         "likes": [float("nan"), 10**30, -1, "many", True],
         "created_at": ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", 1e9, {}, ""],

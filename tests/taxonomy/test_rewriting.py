@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from taxonomy.answers.summaries import summary_problem
 from taxonomy.card import CardInput
 from taxonomy.keyless import summary
 from taxonomy.keyless.openings import rewritten
@@ -83,5 +84,5 @@ def test_a_line_broken_by_an_editor_is_one_sentence() -> None:
 )
 def test_odd_cards_get_a_line_that_keeps_the_rules(body: str) -> None:
     line = summarize(CardInput(body, "Owl calls", ("task_categories:audio-classification",)))
-    assert summary.summary_problem(line) is None
+    assert summary_problem(line) is None
     assert not any(mark in line for mark in "<>|`[]{}")
