@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from filelock import FileLock
 
+from engine.config.secrets import HUB_ADDRESS, HUB_KEY
+from engine.providers import PROVIDERS
+
 if TYPE_CHECKING:
     from engine.run import RunResult
     from tests.services import Services
@@ -24,9 +27,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT.parent / "shared" / "corpus"
 
-_FROM_OUTSIDE = (
-    "CO_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "HF_TOKEN", "HF_ENDPOINT", "CO_API_URL", "ANTHROPIC_BASE_URL",
-)  # fmt: skip
+_FROM_OUTSIDE = {HUB_KEY, HUB_ADDRESS} | {
+    name for row in PROVIDERS.values() for name in (row.key, row.address_variable)
+}
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

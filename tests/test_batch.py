@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from engine.providers import PRICES, PROVIDERS
+from engine.providers import PROVIDERS, price_of
 from engine.providers.anthropic import AnthropicBatches, AnthropicCompleter
 from engine.providers.base import Prompt
 from engine.usage import Usage
@@ -95,7 +95,7 @@ def test_a_run_in_batches_costs_half(run_hfmap: Run, rows: Rows) -> None:
         spent = services.anthropic.spent[EXTRACTION_MODEL]
         used = Usage(spent.input, spent.output, spent.cache_write, spent.cache_read)
         [(usd,)] = rows("SELECT sum(usd) FROM call WHERE provider = 'anthropic'")
-        assert usd == pytest.approx(PRICES[EXTRACTION_MODEL].usd(used) / 2)
+        assert usd == pytest.approx(price_of(EXTRACTION_MODEL).usd(used) / 2)
         services.reset_log()
         run_hfmap(*BATCH, env=services.env)
         assert services.count("anthropic") == 0
@@ -117,7 +117,7 @@ def test_what_a_batch_leaves_unanswered_is_asked_directly(run_hfmap: Run, rows: 
         "stored": 42, "expired": 2, "errored": 2, "canceled": 2
     }  # fmt: skip
     # A direct answer costs the whole price, one in a batch the half.
-    price = PRICES[EXTRACTION_MODEL]
+    price = price_of(EXTRACTION_MODEL)
     for batched, usd, *tokens in rows(
         "SELECT b.call_id IS NOT NULL, usd, input_tokens, output_tokens, cache_write_tokens, cache_read_tokens "
         "FROM call c LEFT JOIN batch_request b USING (call_id) WHERE provider = 'anthropic'"

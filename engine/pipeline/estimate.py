@@ -18,7 +18,7 @@ import aiosqlite
 from engine.pipeline.enrichers import EXTRACT_CHARS, LONGEST_BODY, SUMMARIZE_CHARS
 from engine.pipeline.membership import Survey, survey
 from engine.pipeline.tokens import CallKind, Means, mean_tokens, tokens
-from engine.providers import PRICES, PROVIDERS, facts_of, price_of
+from engine.providers import PROVIDERS, facts_of, list_price, price_of
 from engine.providers.base import Completer, Embedder
 from engine.providers.prices import PRICES_AS_OF
 from engine.queries.due import card_texts, count_leaving, done_texts, is_in_force
@@ -238,7 +238,7 @@ def _stage(scope: Scope, spec: Spec, due: _Due, unread: int, bodies: dict[str, s
         usage=usage,
         usd=price.usd(usage, batched=batched),
         usd_due=price.usd(known, batched=batched),
-        priced=spec.model in PRICES,
+        priced=list_price(spec.model) is not None,
     )
 
 
@@ -251,4 +251,4 @@ def _topics(scope: Scope, model: str, calls: int, unread: int, means: Means) -> 
         return bare
     usage = CallKind("topics", model, thinks=_thinks(completer, model)).unread(calls, means, after=0)
     usd = price_of(model).usd(usage)
-    return replace(bare, usage=usage, usd=usd, usd_due=0.0 if unread else usd, priced=model in PRICES)
+    return replace(bare, usage=usage, usd=usd, usd_due=0.0 if unread else usd, priced=list_price(model) is not None)

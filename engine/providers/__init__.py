@@ -113,20 +113,25 @@ PROVIDERS: dict[str, Provider] = {
     "model2vec": Provider(title="model2vec", module="model2vec", kinds=frozenset({"embed"}), takes="REPO"),
 }
 
-PRICES: Mapping[str, Price] = {
-    model: facts.price for row in PROVIDERS.values() for model, facts in row.models.items()
-}  # fmt: skip
-"""The list prices of all models that have one here."""
+
+def _models() -> dict[str, ModelFacts]:
+    return {name: facts for row in PROVIDERS.values() for name, facts in row.models.items()}
+
+
+def list_price(model: str) -> Price | None:
+    """Return a model's list price; None for one that is not in the table."""
+    facts = _models().get(model)
+    return facts.price if facts is not None else None
 
 
 def price_of(model: str, *, paid: bool = True) -> Price:
-    """Return a model's price; nothing for local ones, the dearest known for unknown ones."""
-    return PRICES.get(model, DEAREST) if paid else Price(0.0)
+    """Return what calls to a model are charged at; nothing for local ones, the dearest known price for unknown ones."""
+    return (list_price(model) or DEAREST) if paid else Price(0.0)
 
 
 def facts_of(model: str) -> ModelFacts:
     """Return what is known of a model; one that is not in the table is taken for the sibling whose name begins its own."""
-    known = {name: facts for row in PROVIDERS.values() for name, facts in row.models.items()}
+    known = _models()
     nearest = max((name for name in known if model.startswith(name)), key=len, default=None)
     return UNKNOWN if nearest is None else known[nearest]
 

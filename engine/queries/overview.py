@@ -300,9 +300,9 @@ def _spent(row: dict[str, Any]) -> ModelSpending:
     """Add what reading from the cache saved: the difference between the prices of fresh and of cached input."""
     saved: float | None = 0.0
     if read := row["cache_read_tokens"]:
-        from engine.providers import PRICES
+        from engine.providers import list_price
 
-        price = PRICES.get(row["model"])
+        price = list_price(row["model"])
         saved = None if price is None else read * (price.input - price.cache_read) / 1_000_000
     return ModelSpending(**row, cache_saved_usd=saved)
 
