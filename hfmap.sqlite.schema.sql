@@ -3,7 +3,7 @@
 -- float32. A new version of this file comes with a migration in engine/store/migrations.py.
 
 PRAGMA application_id = 1751543152; -- the bytes "hfmp"
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 -- One row per command that wrote to the database.
 CREATE TABLE run (
@@ -209,8 +209,7 @@ CREATE TABLE summary (
     problem   TEXT
 ) STRICT;
 
--- What people corrected: it wins over what was read from the card, and survives every re-run and renaming.
--- `value` is JSON; the field 'summary' holds a string.
+-- What people corrected; it survives every re-run and renaming. `value` is JSON; the field 'summary' holds a string.
 CREATE TABLE override (
     dataset_id INTEGER NOT NULL REFERENCES dataset (dataset_id) ON DELETE CASCADE,
     field      TEXT NOT NULL,
@@ -220,6 +219,11 @@ CREATE TABLE override (
     created_at TEXT NOT NULL,
     PRIMARY KEY (dataset_id, field)
 ) STRICT, WITHOUT ROWID;
+
+-- The corrections that win over what was read from the card: all there are. Every view that shows a value, and search,
+-- look here first; so what would bound a correction's force is said here and nowhere else.
+CREATE VIEW correction AS
+SELECT dataset_id, field, value, note, author, created_at FROM override;
 
 -- The usual spelling of a model's name, where it is not the card's own. Filled anew after each sync.
 CREATE TABLE model_name (
@@ -252,6 +256,12 @@ CREATE TABLE failure (
     failed_at  TEXT NOT NULL,
     PRIMARY KEY (dataset_id, stage)
 ) STRICT, WITHOUT ROWID;
+
+-- What is not tried again before its card or specification changes: what failed for good, and what failed in so many
+-- runs in a row as `after_runs` says (until --retry-failed). A card that could not be had is asked for in every run.
+CREATE VIEW given_up AS
+SELECT dataset_id, stage, spec_id, input_hash, kind, 3 AS after_runs
+FROM failure WHERE stage <> 'card' AND (kind = 'permanent' OR runs >= after_runs);
 
 -- A layout is a version: the same inputs and parameters give the same layout and are not computed again.
 -- made_by: 'fit' from nothing, 'refit' from the coordinates before, 'placed' where only new and changed
@@ -376,24 +386,21 @@ JOIN result r ON r.result_id = (
     ORDER BY cs.spec_id IS NULL, r2.result_id DESC LIMIT 1)
 JOIN spec s ON s.spec_id = r.spec_id;
 
+-- Search finds the summary that the view `datasets` shows.
 CREATE TRIGGER summary_inserted AFTER INSERT ON summary BEGIN
-    UPDATE card SET summary = coalesce(
-        (SELECT o.value ->> '$' FROM override o WHERE o.dataset_id = card.dataset_id AND o.field = 'summary'), new.text)
-    WHERE input_hash = (SELECT input_hash FROM result WHERE result_id = new.result_id)
-      AND EXISTS (SELECT 1 FROM result r JOIN current_spec cs ON cs.spec_id = r.spec_id
-                  WHERE r.result_id = new.result_id AND cs.stage = 'summarize');
+    UPDATE card SET summary = (SELECT v.summary FROM datasets v WHERE v.repo_id = card.repo_id)
+    WHERE input_hash = (SELECT input_hash FROM result WHERE result_id = new.result_id);
 END;
-
--- A person's summary is what search finds, as long as it stands.
 CREATE TRIGGER override_inserted AFTER INSERT ON override WHEN new.field = 'summary' BEGIN
-    UPDATE card SET summary = new.value ->> '$' WHERE dataset_id = new.dataset_id;
+    UPDATE card SET summary = (SELECT v.summary FROM datasets v WHERE v.repo_id = card.repo_id)
+    WHERE dataset_id = new.dataset_id;
 END;
 CREATE TRIGGER override_updated AFTER UPDATE OF value ON override WHEN new.field = 'summary' BEGIN
-    UPDATE card SET summary = new.value ->> '$' WHERE dataset_id = new.dataset_id;
+    UPDATE card SET summary = (SELECT v.summary FROM datasets v WHERE v.repo_id = card.repo_id)
+    WHERE dataset_id = new.dataset_id;
 END;
 CREATE TRIGGER override_deleted AFTER DELETE ON override WHEN old.field = 'summary' BEGIN
-    UPDATE card SET summary = (SELECT s.text FROM in_force i JOIN summary s ON s.result_id = i.result_id
-                               WHERE i.dataset_id = old.dataset_id AND i.stage = 'summarize')
+    UPDATE card SET summary = (SELECT v.summary FROM datasets v WHERE v.repo_id = card.repo_id)
     WHERE dataset_id = old.dataset_id;
 END;
 
@@ -409,7 +416,7 @@ CREATE TRIGGER alias_inserted AFTER INSERT ON alias BEGIN
 END;
 
 -- The to-do list of every stage: cards on the map with no result for the present (card text, specification), but
--- for those that failed for good, or in three runs in a row, and have not changed since.
+-- for those that are given up.
 CREATE VIEW todo AS
 SELECT cs.stage, d.dataset_id, d.repo_id, d.rank, c.input_hash, cs.spec_id
 FROM dataset d
@@ -417,11 +424,11 @@ JOIN card c ON c.dataset_id = d.dataset_id
 CROSS JOIN current_spec cs
 WHERE d.on_map = 1
   AND NOT EXISTS (SELECT 1 FROM result r WHERE r.spec_id = cs.spec_id AND r.input_hash = c.input_hash)
-  AND NOT EXISTS (SELECT 1 FROM failure f
-                  WHERE f.dataset_id = d.dataset_id AND f.stage = cs.stage AND (f.kind = 'permanent' OR f.runs >= 3)
-                    AND f.spec_id = cs.spec_id AND f.input_hash = c.input_hash);
+  AND NOT EXISTS (SELECT 1 FROM given_up g
+                  WHERE g.dataset_id = d.dataset_id AND g.stage = cs.stage
+                    AND g.spec_id = cs.spec_id AND g.input_hash = c.input_hash);
 
--- One row per dataset ever seen, flat; what a person corrected wins. topic_0 is the coarsest topic layer. This is
+-- One row per dataset ever seen, flat, corrections included. topic_0 is the coarsest topic layer. This is
 -- the view for the packaged taxonomy, as engine/store/views.py makes it; another taxonomy has other columns.
 CREATE VIEW datasets AS
 SELECT
@@ -447,20 +454,20 @@ SELECT
     d.tags,
     c.body_chars AS card_chars,
     d.card_status,
-    coalesce((SELECT o.value ->> '$' FROM override o WHERE o.dataset_id = d.dataset_id AND o.field = 'summary'),
+    coalesce((SELECT w.value ->> '$' FROM correction w WHERE w.dataset_id = d.dataset_id AND w.field = 'summary'),
         s.text) AS summary,
     coalesce(
-        (SELECT w.value ->> '$' FROM override w
+        (SELECT w.value ->> '$' FROM correction w
          WHERE w.dataset_id = d.dataset_id AND w.field = 'subject_domain'),
         (SELECT w.value ->> '$' FROM field_value w
          WHERE w.result_id = e.result_id AND w.field = 'subject_domain')) AS "subject_domain",
     coalesce(
-        (SELECT w.value ->> '$' FROM override w
+        (SELECT w.value ->> '$' FROM correction w
          WHERE w.dataset_id = d.dataset_id AND w.field = 'provenance_method'),
         (SELECT w.value ->> '$' FROM field_value w
          WHERE w.result_id = e.result_id AND w.field = 'provenance_method')) AS "provenance_method",
     coalesce(
-        (SELECT w.value ->> '$' FROM override w
+        (SELECT w.value ->> '$' FROM correction w
          WHERE w.dataset_id = d.dataset_id AND w.field = 'training_stage'),
         (SELECT w.value ->> '$' FROM field_value w
          WHERE w.result_id = e.result_id AND w.field = 'training_stage')) AS "training_stage",
@@ -468,23 +475,23 @@ SELECT
             ' preference sft eval domain-finetune pretraining raw-corpus other not_applicable not_stated ',
             ' ' || j.value || ' '), 0) NULLS LAST LIMIT 1), 'not_stated')
         FROM (SELECT coalesce(
-        (SELECT w.value FROM override w
+        (SELECT w.value FROM correction w
          WHERE w.dataset_id = d.dataset_id AND w.field = 'training_stage'),
         (SELECT w.value FROM field_value w
          WHERE w.result_id = e.result_id AND w.field = 'training_stage')) AS value) w
         WHERE w.value IS NOT NULL) AS "primary_stage",
     coalesce(
-        (SELECT w.value ->> '$' FROM override w
+        (SELECT w.value ->> '$' FROM correction w
          WHERE w.dataset_id = d.dataset_id AND w.field = 'format_convention'),
         (SELECT w.value ->> '$' FROM field_value w
          WHERE w.result_id = e.result_id AND w.field = 'format_convention')) AS "format_convention",
     coalesce(
-        (SELECT w.value ->> '$' FROM override w
+        (SELECT w.value ->> '$' FROM correction w
          WHERE w.dataset_id = d.dataset_id AND w.field = 'special_characteristics'),
         (SELECT w.value ->> '$' FROM field_value w
          WHERE w.result_id = e.result_id AND w.field = 'special_characteristics')) AS "special_characteristics",
     coalesce(
-        (SELECT w.value ->> '$' FROM override w
+        (SELECT w.value ->> '$' FROM correction w
          WHERE w.dataset_id = d.dataset_id AND w.field = 'geo_scope'),
         (SELECT w.value ->> '$' FROM field_value w
          WHERE w.result_id = e.result_id AND w.field = 'geo_scope')) AS "geo_scope",
@@ -492,7 +499,7 @@ SELECT
         (SELECT (SELECT json_group_array(name) FROM (SELECT coalesce(m.canonical, j.value) AS name
             FROM json_each(w.value) j LEFT JOIN model_name m ON m.raw = j.value
             GROUP BY 1 ORDER BY min(j.key)))
-         FROM override w
+         FROM correction w
          WHERE w.dataset_id = d.dataset_id AND w.field = 'upstream_models' AND w.value IS NOT NULL),
         (SELECT (SELECT json_group_array(name) FROM (SELECT coalesce(m.canonical, j.value) AS name
             FROM json_each(w.value) j LEFT JOIN model_name m ON m.raw = j.value
@@ -500,12 +507,12 @@ SELECT
          FROM field_value w
          WHERE w.result_id = e.result_id AND w.field = 'upstream_models' AND w.value IS NOT NULL)) AS "upstream_models",
     coalesce(
-        (SELECT w.value ->> '$' FROM override w
+        (SELECT w.value ->> '$' FROM correction w
          WHERE w.dataset_id = d.dataset_id AND w.field = 'is_benchmark'),
         (SELECT w.value ->> '$' FROM field_value w
          WHERE w.result_id = e.result_id AND w.field = 'is_benchmark')) AS "is_benchmark",
     CASE coalesce(
-        (SELECT w.value ->> '$' FROM override w
+        (SELECT w.value ->> '$' FROM correction w
          WHERE w.dataset_id = d.dataset_id AND w.field = 'is_benchmark'),
         (SELECT w.value ->> '$' FROM field_value w
          WHERE w.result_id = e.result_id AND w.field = 'is_benchmark'))
@@ -546,8 +553,8 @@ LEFT JOIN summary s ON s.result_id = coalesce(
      WHERE r.input_hash = c.input_hash AND sp.stage = 'summarize'))
 LEFT JOIN position p ON p.layout_id = (SELECT max(layout_id) FROM layout) AND p.dataset_id = d.dataset_id;
 
--- What is claimed of each dataset, field by field; a person's correction wins, and what proved or marred another
--- value is left out. `value` is JSON; origin: the provider, or 'person', whose name, if told, is in `model`.
+-- What is claimed of each dataset, field by field, corrections included; what proved or marred another value than
+-- a person's is left out. `value` is JSON; origin: the provider, or 'person', whose name, if told, is in `model`.
 CREATE VIEW claim AS
 SELECT i.dataset_id, v.field, coalesce(o.value, v.value) AS value,
     CASE WHEN o.value IS NULL OR json(o.value) = json(v.value) THEN v.quote END AS quote,
@@ -561,11 +568,11 @@ SELECT i.dataset_id, v.field, coalesce(o.value, v.value) AS value,
     o.note, coalesce(o.created_at, i.created_at) AS created_at
 FROM in_force i
 JOIN field_value v ON v.result_id = i.result_id
-LEFT JOIN override o ON o.dataset_id = i.dataset_id AND o.field = v.field
+LEFT JOIN correction o ON o.dataset_id = i.dataset_id AND o.field = v.field
 WHERE i.stage = 'extract'
 UNION ALL
 SELECT o.dataset_id, o.field, o.value, NULL, 0, NULL, NULL, NULL, NULL, 'person', o.author, o.note, o.created_at
-FROM override o
+FROM correction o
 WHERE o.field <> 'summary' AND NOT EXISTS (
     SELECT 1 FROM in_force i JOIN field_value v ON v.result_id = i.result_id
     WHERE i.dataset_id = o.dataset_id AND i.stage = 'extract' AND v.field = o.field);

@@ -30,13 +30,15 @@ def status(db: str | None, as_json: bool) -> None:
     """Show what is fresh, stale, failed and spent, and the last runs."""
     output = Output("json" if as_json else "human")
     with reading(db) as conn:
-        facts = queries.status(conn, database_path(db))
+        from engine.queries.overview import runs_to_give_up
+
+        facts, most_runs = queries.status(conn, database_path(db)), runs_to_give_up(conn)
     if as_json:
         output.json(asdict(facts), indent=2)
         return
     _datasets(output, facts)
     output.data("")
-    _stages(output, facts)
+    _stages(output, facts, most_runs)
     output.data("")
     _map(output, facts)
     _money(output, facts)
@@ -52,7 +54,7 @@ def _datasets(output: Output, facts: Status) -> None:
         line("cards: " + ", ".join(f"{count:,} {name}" for name, count in facts.cards.items()))
 
 
-def _stages(output: Output, facts: Status) -> None:
+def _stages(output: Output, facts: Status, most_runs: int) -> None:
     line = output.data
     line(f"{'stage':<10}{'fresh':>9}{'stale':>9}{'failed':>9}  made by")
     for stage in facts.stages:
@@ -65,10 +67,8 @@ def _stages(output: Output, facts: Status) -> None:
         again = "" if failure.kind == "permanent" or not kept else ", will be tried again"
         again += f", {failure.parked:,} given up" if failure.parked else ""
         line(f"failed: {failure.stage}: {failure.items:,} × {plain(failure.reason)}{again}")
-    from engine.queries.overview import PARKED_RUNS
-
     if parked := sum(stage.parked for stage in facts.stages):
-        line(f"{parked:,} given up after failing in {PARKED_RUNS} runs; try again with: hfmap sync --retry-failed")
+        line(f"{parked:,} given up after failing in {most_runs} runs; try again with: hfmap sync --retry-failed")
     if facts.quotes:
         shares = (f"{q.field} {_percent(q.verified, q.quoted)}" for q in facts.quotes)
         line("quotes that are in the card: " + ", ".join(shares))

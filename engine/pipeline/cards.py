@@ -194,7 +194,7 @@ class Intake:
                 input_hash=card.input_hash,
                 stored_run=self.context.run_id,
             )
-            statements = [update_descriptions([(candidate.dataset_id, description)]), insert_card(row)]
+            statements = [update_descriptions([(candidate.dataset_id, description)]), *insert_card(row)]
             if known is not None and known.input_hash is not None:
                 statements.append(
                     record_card_change(self.context.run_id, candidate.dataset_id, known.input_hash, card.input_hash)

@@ -70,7 +70,7 @@ FROM in_force i
 JOIN dataset d ON d.dataset_id = i.dataset_id AND d.on_map = 1
 JOIN field_value v ON v.result_id = i.result_id
 WHERE i.stage = 'extract' AND NOT EXISTS (
-    SELECT 1 FROM override o WHERE o.dataset_id = i.dataset_id AND o.field = v.field)
+    SELECT 1 FROM correction o WHERE o.dataset_id = i.dataset_id AND o.field = v.field)
 """
 
 

@@ -18,9 +18,9 @@ SELECT r.input_hash FROM result r JOIN spec s USING (spec_id)
 WHERE s.stage = ? AND s.spec_hash = ? AND r.input_hash IN (SELECT value FROM json_each(?))
 """
 _GIVEN_UP = """
-SELECT f.input_hash FROM failure f JOIN spec s ON s.spec_id = f.spec_id AND s.stage = f.stage
-WHERE s.stage = ? AND s.spec_hash = ? AND f.input_hash IN (SELECT value FROM json_each(?))
-  AND (f.kind = 'permanent' OR (f.runs >= 3 AND NOT ?))
+SELECT g.input_hash FROM given_up g JOIN spec s ON s.spec_id = g.spec_id AND s.stage = g.stage
+WHERE s.stage = ? AND s.spec_hash = ? AND g.input_hash IN (SELECT value FROM json_each(?))
+  AND (g.kind = 'permanent' OR NOT ?)
 """
 _TEXTS = "SELECT DISTINCT input_hash, text FROM card WHERE input_hash IN (SELECT value FROM json_each(?))"
 _LEAVING = "SELECT count(*) FROM dataset WHERE on_map = 1 AND dataset_id NOT IN (SELECT value FROM json_each(?))"

@@ -15,19 +15,16 @@ from engine.store.layouts import refit_at
 
 LAST_RUNS = 5
 MOST_REASONS = 10
-PARKED_RUNS = 3
-"""Runs in a row after which a failure is given up until it is asked for (view `todo`)."""
 
 # fresh + stale + failed = on_map for each enrichment stage: a card that failed and may be tried again stands
 # in `todo` too, and is counted here as failed.
 _ENRICHMENT = """
 WITH lasting AS (
-    SELECT f.stage, f.kind, f.dataset_id FROM failure f
-    JOIN current_spec cs ON cs.stage = f.stage AND cs.spec_id = f.spec_id
-    JOIN dataset d ON d.dataset_id = f.dataset_id AND d.on_map = 1
-    JOIN card c ON c.dataset_id = f.dataset_id AND c.input_hash = f.input_hash
-    WHERE (f.kind = 'permanent' OR f.runs >= 3)
-      AND NOT EXISTS (SELECT 1 FROM result r WHERE r.spec_id = f.spec_id AND r.input_hash = f.input_hash)
+    SELECT g.stage, g.kind, g.dataset_id FROM given_up g
+    JOIN current_spec cs ON cs.stage = g.stage AND cs.spec_id = g.spec_id
+    JOIN dataset d ON d.dataset_id = g.dataset_id AND d.on_map = 1
+    JOIN card c ON c.dataset_id = g.dataset_id AND c.input_hash = g.input_hash
+    WHERE NOT EXISTS (SELECT 1 FROM result r WHERE r.spec_id = g.spec_id AND r.input_hash = g.input_hash)
 )
 SELECT cs.stage, s.provider, s.model,
     (SELECT count(*) FROM todo t WHERE t.stage = cs.stage) AS due,
@@ -45,7 +42,8 @@ FROM run ORDER BY run_id DESC LIMIT ?
 """
 _FAILURES = """
 SELECT stage, kind, reason, count(*) AS items,
-    sum(kind = 'transient' AND stage <> 'card' AND runs >= 3) AS parked
+    sum(kind = 'transient' AND EXISTS (
+        SELECT 1 FROM given_up g WHERE g.dataset_id = failure.dataset_id AND g.stage = failure.stage)) AS parked
 FROM failure GROUP BY 1, 2, 3 ORDER BY items DESC, 1, 2, 3 LIMIT ?
 """
 _SPENT = """
@@ -90,8 +88,8 @@ _CARDS = "SELECT card_status, count(*) AS n FROM dataset GROUP BY 1 ORDER BY n D
 class StageStatus:
     """An enrichment stage: fresh + stale + failed = datasets on the map.
 
-    `failed` counts what may be tried again, what failed for good, and what was given up (`parked`) after PARKED_RUNS
-    runs.
+    `failed` counts what may be tried again, what failed for good, and what was given up (`parked`) after failing
+    in several runs in a row.
     """
 
     stage: str
@@ -269,6 +267,11 @@ def status(conn: sqlite3.Connection, path: Path | None = None) -> Status:
         spending=tuple(RunSpending(**row) for row in _rows(conn, _SPENDING, LAST_RUNS)),
         runs=tuple(_run(row) for row in _rows(conn, _RUNS, LAST_RUNS)),
     )
+
+
+def runs_to_give_up(conn: sqlite3.Connection) -> int:
+    """Return how many runs in a row had to fail before something was given up (view `given_up`); 0 if nothing was."""
+    return _number(conn, "SELECT coalesce(max(after_runs), 0) FROM given_up")
 
 
 def _number(conn: sqlite3.Connection, query: str) -> int:

@@ -38,9 +38,8 @@ class Answers:
 _CLAIMS = "SELECT dataset_id, field, value, origin FROM claim"
 _SUMMARIES = """
 SELECT c.dataset_id, c.text FROM (
-    SELECT i.dataset_id, coalesce(
-        (SELECT o.value ->> '$' FROM override o WHERE o.dataset_id = i.dataset_id AND o.field = 'summary'), s.text) AS text
-    FROM in_force i JOIN summary s ON s.result_id = i.result_id WHERE i.stage = 'summarize') c
+    SELECT d.dataset_id, v.summary AS text FROM datasets v JOIN dataset d ON d.repo_id = v.repo_id
+    WHERE v.summary IS NOT NULL) c
 """
 _CORRECTED = "SELECT count(*) FROM override"
 _READERS = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 import aiosqlite
@@ -127,20 +128,23 @@ class CardRow:
     stored_run: int
 
 
-def insert_card(card: CardRow) -> Statement:
-    """Store a card in place of the one before. Its search copy takes over a summary made from the same text."""
-    return statement(
-        "INSERT INTO card (dataset_id, repo_id, pretty_name, text, body_chars, front_matter, declared, problems, "
-        "input_hash, stored_run, stored_at, summary) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
-        "coalesce((SELECT o.value ->> '$' FROM override o WHERE o.dataset_id = ?1 AND o.field = 'summary'), "
-        "(SELECT s.text FROM result r JOIN summary s USING (result_id) JOIN current_spec cs USING (spec_id) "
-        "WHERE r.input_hash = ?9))) "
-        "ON CONFLICT (dataset_id) DO UPDATE SET repo_id = excluded.repo_id, pretty_name = excluded.pretty_name, "
-        "text = excluded.text, body_chars = excluded.body_chars, front_matter = excluded.front_matter, "
-        "declared = excluded.declared, problems = excluded.problems, input_hash = excluded.input_hash, "
-        "stored_run = excluded.stored_run, stored_at = excluded.stored_at, summary = excluded.summary",
-        *(getattr(card, f.name) for f in fields(CardRow)),
-        utc_now(),
+_CARD = tuple(f.name for f in fields(CardRow))
+_card_values = attrgetter(*_CARD)
+_INSERT_CARD = (
+    f"INSERT INTO card ({', '.join(_CARD)}, stored_at) VALUES ({'?, ' * len(_CARD)}?) ON CONFLICT (dataset_id) DO UPDATE "
+    f"SET {', '.join(f'{name} = excluded.{name}' for name in _CARD[1:])}, stored_at = excluded.stored_at, summary = NULL"
+)
+_SHOWN = "(SELECT v.summary FROM datasets v WHERE v.repo_id = card.repo_id)"
+SEARCH_SUMMARIES = f"UPDATE card SET summary = {_SHOWN} WHERE summary IS NOT {_SHOWN}"
+"""Lets search find the summaries that the view `datasets` shows."""
+_SEARCH_SUMMARY = f"{SEARCH_SUMMARIES} AND dataset_id = ?"
+
+
+def insert_card(card: CardRow) -> tuple[Statement, ...]:
+    """Store a card in place of the one before, and let search find the summary that speaks for it, if there is one."""
+    return (
+        statement(_INSERT_CARD, *_card_values(card), utc_now()),
+        statement(_SEARCH_SUMMARY, card.dataset_id),
     )
 
 

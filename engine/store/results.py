@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from engine.store.clock import utc_now
 from engine.store.connection import transaction
+from engine.store.datasets import SEARCH_SUMMARIES
 from engine.store.writer import Statement, statement, to_json
 
 ResultStage = Literal["embed", "extract", "summarize"]
@@ -65,18 +66,8 @@ def put_in_force(conn: sqlite3.Connection, spec: Spec) -> int:
                 (spec.stage, spec_id),
             )
             if spec.stage == "summarize":
-                _search_summaries(conn)
+                conn.execute(SEARCH_SUMMARIES)
     return spec_id
-
-
-def _search_summaries(conn: sqlite3.Connection) -> None:
-    """Bring the summaries in the search index in line with those in force."""
-    conn.execute(
-        "UPDATE card SET summary = f.text FROM (SELECT i.dataset_id, s.text FROM in_force i "
-        "JOIN summary s ON s.result_id = i.result_id WHERE i.stage = 'summarize') f "
-        "WHERE f.dataset_id = card.dataset_id AND card.summary IS NOT f.text AND NOT EXISTS ("
-        "SELECT 1 FROM override o WHERE o.dataset_id = card.dataset_id AND o.field = 'summary')"
-    )
 
 
 @dataclass(frozen=True, slots=True)

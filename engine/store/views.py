@@ -110,7 +110,7 @@ def datasets_view(fields: Iterable[Field], layers: int = 0) -> str:
     columns += [
         "c.body_chars AS card_chars",
         "d.card_status",
-        "coalesce((SELECT o.value ->> '$' FROM override o WHERE o.dataset_id = d.dataset_id AND o.field = 'summary'),\n"
+        "coalesce((SELECT w.value ->> '$' FROM correction w WHERE w.dataset_id = d.dataset_id AND w.field = 'summary'),\n"
         "        s.text) AS summary",
     ]
     names = [name for name in _PROMISED if name in by_name or name in _DERIVED]
@@ -137,7 +137,7 @@ def _column(name: str, fields: dict[str, Field]) -> str:
 
 
 # The value a person gave, and the one read from the card.
-_PERSON = "FROM override w\n         WHERE w.dataset_id = d.dataset_id AND w.field = '{}'"
+_PERSON = "FROM correction w\n         WHERE w.dataset_id = d.dataset_id AND w.field = '{}'"
 _CARD_SAYS = "FROM field_value w\n         WHERE w.result_id = e.result_id AND w.field = '{}'"
 
 
@@ -241,7 +241,7 @@ JOIN json_each(v.value) j
 WHERE j.type = 'text' GROUP BY 1
 """
 _PEOPLE = """
-SELECT j.value, count(*) FROM override o JOIN json_each(o.value) j
+SELECT j.value, count(*) FROM correction o JOIN json_each(o.value) j
 WHERE o.field = ? AND j.type = 'text' GROUP BY 1
 """
 

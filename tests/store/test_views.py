@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -100,8 +101,8 @@ def add(conn: sqlite3.Connection, repo_id: str, summary: str = "A thing.", **fie
 
 def store_card(conn: sqlite3.Connection, number: int, repo_id: str, version: str = "") -> None:
     card = CardRow(number, repo_id, None, "A card.", 7, "none", "{}", "[]", f"hash{number}{version}", 1)
-    done = insert_card(card)
-    conn.executemany(done.sql, done.rows)
+    for one in insert_card(card):
+        conn.executemany(one.sql, one.rows)
 
 
 def row(conn: sqlite3.Connection, repo_id: str) -> dict[str, object]:
@@ -321,3 +322,54 @@ def test_a_reader_sees_one_view_or_the_other(conn: sqlite3.Connection, tmp_path:
         assert columns(reader) == PROMISED
         reader.execute("ROLLBACK")
         assert "order" in columns(reader)
+
+
+def test_search_finds_the_summary_that_the_view_shows(conn: sqlite3.Connection) -> None:
+    number = add(conn, "a/b", summary="An old thing.")
+    store_card(conn, number, "a/b", version="new")
+    assert (row(conn, "a/b")["summary"], found_by_search(conn, "thing")) == (None, [])
+    put_in_force(conn, Spec("summarize", "anthropic", "m", {}))
+    store_card(conn, number, "a/b")  # a text that was summarized before, under another specification
+    assert (row(conn, "a/b")["summary"], found_by_search(conn, "thing")) == ("An old thing.", ["a/b"])
+    put_corrections(conn, [Correction(number, "summary", "Corrected words.")])
+    put_corrections(conn, [Correction(number, "summary", "Other words.")])
+    assert (found_by_search(conn, "thing"), found_by_search(conn, "other")) == ([], ["a/b"])
+    conn.execute("INSERT INTO card_fts (card_fts, rank) VALUES ('integrity-check', 1)")
+
+
+@pytest.mark.parametrize(
+    ("stage", "kind", "runs", "given_up"),
+    [
+        ("extract", "permanent", 1, True),
+        ("extract", "transient", 2, False),
+        ("extract", "transient", 3, True),
+        ("card", "transient", 9, False),
+    ],
+)
+def test_what_is_given_up_is_not_due(
+    conn: sqlite3.Connection, stage: str, kind: str, runs: int, given_up: bool
+) -> None:
+    number = add(conn, "a/b")
+    store_card(conn, number, "a/b", version="new")
+    spec = dict(conn.execute("SELECT stage, spec_id FROM current_spec")).get(stage)
+    conn.execute(
+        "INSERT INTO failure (dataset_id, stage, spec_id, input_hash, kind, reason, attempts, runs, run_id, failed_at)"
+        " VALUES (?, ?, ?, ?, ?, 'HTTP 503', 8, ?, 1, ?)",
+        (number, stage, spec, spec and f"hash{number}new", kind, runs, NOW),
+    )
+    assert conn.execute("SELECT kind, after_runs FROM given_up").fetchall() == [(kind, 3)] * given_up
+    due = {stage for (stage,) in conn.execute("SELECT stage FROM todo")}
+    assert due == {"extract", "summarize"} - ({stage} if given_up else set())
+    put_in_force(conn, Spec("extract", "anthropic", "m", {}))
+    assert "extract" in {stage for (stage,) in conn.execute("SELECT stage FROM todo")}
+
+
+def test_what_a_correction_is_worth_and_what_is_given_up_stand_in_one_place_each() -> None:
+    root = Path(__file__).parents[2]
+    files = [root / "hfmap.sqlite.schema.sql", *(root / "engine").rglob("*.py"), *(root / "render").rglob("*.py")]
+    texts = {file.relative_to(root).as_posix(): file.read_text() for file in files}
+    # In the schema: the view `correction`, and the trigger that moves what belongs to a renamed dataset.
+    reads = re.compile(r"(?<!DELETE )(?<!count\(\*\) )(?:FROM|JOIN) override\b")
+    found = {name: len(reads.findall(text)) for name, text in texts.items() if reads.search(text)}
+    assert found == {"hfmap.sqlite.schema.sql": 3, "engine/store/overrides.py": 1}
+    assert re.findall(r"\bruns >= \w+", "".join(texts.values())) == ["runs >= after_runs"]
