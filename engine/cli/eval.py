@@ -41,7 +41,7 @@ def eval_(reference: Path | None, against: str | None, db: str | None, as_json: 
             "hfmap eval needs something to compare with.",
             hint="Give --reference FILE, or --against local, anthropic or a model.",
         )
-    from engine.reports import answers, evaluation, evaluation_report
+    from engine.reports import answers, evaluation, presentation
     from engine.reports.document import Report, Section
     from engine.reports.reference import read_reference
     from engine.store.views import taxonomy_in_force
@@ -59,7 +59,7 @@ def eval_(reference: Path | None, against: str | None, db: str | None, as_json: 
                 raise _nobody(conn, against)
             agreement = evaluation.agree(ours, theirs, taxonomy)
             facts["against"] = {"name": against, **asdict(agreement)}
-            sections += evaluation_report.compared(against, agreement)
+            sections += presentation.agreement_sections(against, agreement)
             mine = mine.only(set(theirs.fields), set(theirs.summaries))
         if reference is not None:
             wanted = read_reference(reference, taxonomy)
@@ -83,11 +83,11 @@ def eval_(reference: Path | None, against: str | None, db: str | None, as_json: 
                 ],
                 **asdict(found),
             }
-            scored = list(evaluation_report.scored("Fields", found))
+            scored = list(presentation.score_sections("Fields", found))
             if theirs is not None:
                 other = evaluation.evaluate(theirs, wanted, ids, taxonomy)
                 facts["reference"]["against"] = asdict(other)
-                scored += evaluation_report.scored(f"Fields by {against}", other)
+                scored += presentation.score_sections(f"Fields by {against}", other)
             sections = scored + sections
     deliver(output, Report("Evaluation of fields and summaries", " ".join(words), tuple(sections)), facts, page)
 
@@ -105,7 +105,7 @@ def _words(wanted: Reference, in_database: int, corrected: int) -> list[str]:
 
 
 def _nobody(conn: sqlite3.Connection, against: str) -> HfmapError:
-    from engine.reports.answers import readers
+    from engine.queries.measures import readers
 
     known = ", ".join(f"{provider} ({model})" for provider, model in readers(conn)) or "nobody"
     return HfmapError(

@@ -19,7 +19,7 @@ from engine.errors import EXIT_DONE, EXIT_FAILED, HfmapError, UsageError
 from engine.providers import extraction_model, load_secrets
 
 if TYPE_CHECKING:
-    from engine.reports.sample_report import SampleFacts
+    from engine.reports.trial import TrialFacts
 
 DEFAULT_TOP = 1_000
 
@@ -53,12 +53,12 @@ def taxonomy_(sample: int | None, db: str | None, as_json: bool, page: Path | No
             "--taxonomy, --llm, --model, --budget and --yes are for --sample.",
             hint="hfmap report taxonomy --sample 50 --taxonomy FILE",
         )
-    from engine.reports import taxonomy_report
+    from engine.reports import presentation, taxonomy
     from engine.store.views import taxonomy_in_force
 
     with reading(db) as conn:
-        facts = taxonomy_report.measure(conn, taxonomy_in_force(conn))
-    deliver(output, taxonomy_report.present(facts), asdict(facts), page)
+        facts = taxonomy.measure(conn, taxonomy_in_force(conn))
+    deliver(output, presentation.taxonomy_report(facts), asdict(facts), page)
     return 0
 
 
@@ -76,14 +76,15 @@ def taxonomy_(sample: int | None, db: str | None, as_json: bool, page: Path | No
 @html_option
 def rank(top: int, db: str | None, as_json: bool, page: Path | None) -> None:
     """Compare likes, downloads and trending as ranking signals over what was listed."""
-    from engine.reports import rank as ranks
+    from engine.reports import presentation
+    from engine.reports.rank import measure
 
     with reading(db) as conn:
-        facts = ranks.measure(conn, top)
+        facts = measure(conn, top)
     values = asdict(facts)
     # The plots' points are in the database.
     del values["points"]
-    deliver(Output("json" if as_json else "human"), ranks.present(facts), values, page)
+    deliver(Output("json" if as_json else "human"), presentation.rank_report(facts), values, page)
 
 
 @report.command()
@@ -92,12 +93,13 @@ def rank(top: int, db: str | None, as_json: bool, page: Path | None) -> None:
 @html_option
 def layout(db: str | None, as_json: bool, page: Path | None) -> None:
     """Show the versions of the layout with their measures of quality."""
-    from engine.reports import layouts
+    from engine.queries.measures import layout_versions
+    from engine.reports import presentation
 
     with reading(db) as conn:
-        versions = layouts.measure(conn)
+        versions = layout_versions(conn)
     facts = {"layouts": [asdict(version) for version in versions]}
-    deliver(Output("json" if as_json else "human"), layouts.present(versions), facts, page)
+    deliver(Output("json" if as_json else "human"), presentation.layout_report(versions), facts, page)
 
 
 def _run_trial(size: int, flags: Mapping[str, object], page: Path | None, output: Output) -> int:
@@ -109,7 +111,7 @@ def _run_trial(size: int, flags: Mapping[str, object], page: Path | None, output
     """
     import anyio
 
-    from engine.reports.sample_report import present
+    from engine.reports.presentation import trial_report
 
     settings, secrets = read_settings(flags), load_secrets()
     output = Output(output.mode, redact=secrets.redact)
@@ -119,7 +121,7 @@ def _run_trial(size: int, flags: Mapping[str, object], page: Path | None, output
         output.say("Nothing was done.")
         return EXIT_DONE
     facts, error = found
-    deliver(output, present(facts), asdict(facts), page)
+    deliver(output, trial_report(facts), asdict(facts), page)
     if error is not None:
         output.error(str(error), "The figures are of the cards that were read until then.")
         return error.exit_code
@@ -128,9 +130,9 @@ def _run_trial(size: int, flags: Mapping[str, object], page: Path | None, output
 
 async def _try(
     conn: sqlite3.Connection, settings: Settings, secrets: Secrets, size: int, output: Output
-) -> tuple[SampleFacts, HfmapError | None] | None:
+) -> tuple[TrialFacts, HfmapError | None] | None:
     from engine.pipeline import trial as sample
-    from engine.reports import sample_report
+    from engine.reports.trial import compare
     from engine.run.clients import completer
     from engine.store.views import taxonomy_in_force, usable_taxonomy
     from taxonomy.keyless import rules
@@ -157,7 +159,7 @@ async def _try(
     finally:
         if client is not None:
             await client.aclose()
-    return sample_report.compare(conn, trial, new, old, reader=reader, full=full), trial.error
+    return compare(conn, trial, new, old, reader=reader, full=full), trial.error
 
 
 def _agreed(usd: float, settings: Settings, output: Output) -> bool:

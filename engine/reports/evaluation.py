@@ -1,4 +1,4 @@
-"""How well fields and summaries agree with a labelled file, or with another reader of the same cards."""
+"""Evaluation of fields and summaries: agreement with a labelled file, or with another reader of the same cards."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
+from engine.queries.measures import known_names
 from engine.reports import scores
 from engine.reports.answers import Answers, spelled_alike
 from engine.reports.reference import Reference
-from engine.reports.scores import Labels
+from engine.reports.scores import CardLabels
 from taxonomy.answers.summaries import MAX_WORDS, sentences, summary_problem
 from taxonomy.model import Taxonomy
 
@@ -21,7 +22,7 @@ MOST_OPENINGS = 5
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """A mistake: `cards` whose reference says one thing and whose database says another."""
+    """A kind of mistake: `cards` whose reference says one thing and whose database says another."""
 
     reference: str
     found: str
@@ -49,7 +50,7 @@ class FieldScore:
 
 
 @dataclass(frozen=True, slots=True)
-class Style:
+class SummaryStyle:
     """What summaries look like. Shares in per cent; openings: the commonest first two words."""
 
     summaries: int
@@ -68,8 +69,8 @@ class SummaryScore:
 
     cards: int
     rouge_l: float
-    found: Style
-    reference: Style
+    found: SummaryStyle
+    reference: SummaryStyle
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,12 +102,8 @@ class Agreement:
 
 
 def ids_of(conn: sqlite3.Connection, names: Iterable[str]) -> dict[str, int]:
-    """The dataset_id of each name that is known: as it is, in other capitals, or as a name it had before."""
-    known: dict[str, int] = {}
-    for repo_id, dataset_id in conn.execute("SELECT repo_id, dataset_id FROM alias"):
-        known[repo_id.casefold()] = dataset_id
-    for repo_id, dataset_id in conn.execute("SELECT repo_id, dataset_id FROM dataset"):
-        known[repo_id.casefold()] = dataset_id
+    """Return the dataset_id of each name that is known: as it is, in other capitals, or as a name it had before."""
+    known = {repo_id.casefold(): dataset_id for repo_id, dataset_id in known_names(conn)}
     return {name: known[name.casefold()] for name in names if name.casefold() in known}
 
 
@@ -115,8 +112,8 @@ def evaluate(answers: Answers, reference: Reference, ids: Mapping[str, int], tax
     rows: list[FieldScore] = []
     read = {name: ids[name] for name in sorted(reference.ids) if name in ids}
     for each in taxonomy:
-        found: list[Labels | None] = []
-        wanted: list[Labels] = []
+        found: list[CardLabels | None] = []
+        wanted: list[CardLabels] = []
         for name, dataset_id in read.items():
             label = reference.fields.get(name, {}).get(each.name)
             if label is not None and dataset_id in answers.fields:
@@ -169,13 +166,13 @@ def agree(ours: Answers, theirs: Answers, taxonomy: Taxonomy) -> Agreement:
     return Agreement(tuple(rows), _summaries(pairs_of_text), counts)
 
 
-def style(texts: Sequence[str]) -> Style:
+def style(texts: Sequence[str]) -> SummaryStyle:
     """Measure summaries; there must be one at least."""
     lengths = [len(text.split()) for text in texts]
     bad = sum((summary_problem(_short(text)) or "").startswith("it opens with") for text in texts)
     several = sum(len(sentences(text)) > 1 for text in texts)
     begun = Counter(" ".join(text.split()[:2]) for text in texts)
-    return Style(
+    return SummaryStyle(
         len(texts),
         round(fmean(lengths), 1),
         float(median(lengths)),
@@ -192,13 +189,13 @@ def _short(text: str) -> str:
     return " ".join(text.split()[:8])
 
 
-def _first(labels: Labels | None) -> Labels | None:
+def _first(labels: CardLabels | None) -> CardLabels | None:
     return labels[:1] if labels is not None else None
 
 
-def _score(name: str, compared: str, found: list[Labels | None], wanted: list[Labels]) -> FieldScore:
+def _score(name: str, compared: str, found: list[CardLabels | None], wanted: list[CardLabels]) -> FieldScore:
     usual = scores.commonest(wanted)
-    always: list[Labels | None] = [usual] * len(wanted)
+    always: list[CardLabels | None] = [usual] * len(wanted)
     return FieldScore(
         name,
         compared,
@@ -213,7 +210,7 @@ def _score(name: str, compared: str, found: list[Labels | None], wanted: list[La
     )
 
 
-def _confusions(found: Sequence[Labels | None], wanted: Sequence[Labels]) -> tuple[Confusion, ...]:
+def _confusions(found: Sequence[CardLabels | None], wanted: Sequence[CardLabels]) -> tuple[Confusion, ...]:
     return tuple(Confusion(*item) for item in scores.confusions(found, wanted)[:MOST_CONFUSIONS])
 
 

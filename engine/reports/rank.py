@@ -1,8 +1,7 @@
-"""Likes, downloads and trending compared as signals to rank datasets by, over what was listed."""
+"""Compare likes, downloads and trending as signals to rank datasets by, over what was listed."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -12,22 +11,17 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.reports.document import Bars, Cloud, Report, Section, Table, percent
+from engine.queries.map import newest_sync
+from engine.queries.measures import newest_listing
 from engine.reports.scores import spearman
 
 SIGNALS = ("likes", "downloads", "trending_score")
 TOPS = (100, 500, 1_000, 5_000)
 KINDS = ("modality", "task_category")
 
-_LISTED = """
-SELECT repo_id, likes, downloads, trending_score, modality, task_category FROM dataset
-WHERE rank IS NOT NULL ORDER BY repo_id
-"""
-_RUN = "SELECT source, settings FROM run WHERE command = 'sync' ORDER BY run_id DESC LIMIT 1"
-
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class SignalCoverage:
     """A signal: on how many of the listed datasets it is known, and on how many it is not."""
 
     signal: str
@@ -77,7 +71,7 @@ class RankFacts:
 
     listed: int
     listed_by: str | None
-    signals: tuple[Listed, ...]
+    signals: tuple[SignalCoverage, ...]
     pairs: tuple[Comparison, ...]
     top: int
     only: dict[str, int]
@@ -87,14 +81,14 @@ class RankFacts:
 
 
 def measure(conn: sqlite3.Connection, top: int) -> RankFacts:
-    """Compare the signals; what each brings is counted in its first `top`, but never beyond half of what is known; signals that
-    are known of fewer than half as many datasets as another are left out there.
+    """Compare the signals over the newest listing.
+
+    What each brings is counted in its first `top`, but never beyond half of what is known; signals that are known of
+    fewer than half as many datasets as another are left out there.
     """
-    rows = conn.execute(_LISTED).fetchall()
-    columns = {
-        signal: np.array([np.nan if row[1 + place] is None else row[1 + place] for row in rows], dtype=np.float64)
-        for place, signal in enumerate(SIGNALS)
-    }
+    rows = newest_listing(conn)
+    # None becomes not a number.
+    columns = {signal: np.array([getattr(row, signal) for row in rows], dtype=np.float64) for signal in SIGNALS}
     known = {signal: int(np.isfinite(values).sum()) for signal, values in columns.items()}
     # A signal that only a few have would leave nothing of the tops of the others.
     usable = [signal for signal in SIGNALS if known[signal] and 2 * known[signal] >= max(known.values())]
@@ -106,15 +100,15 @@ def measure(conn: sqlite3.Connection, top: int) -> RankFacts:
     cut = min([top, *(known[signal] // 2 for signal in usable)]) if usable else 0
     tops = {signal: set(_first(columns[signal], cut)) for signal in usable}
     only = {s: rows_ - set().union(*(tops[o] for o in usable if o != s)) for s, rows_ in tops.items()}
-    row = conn.execute(_RUN).fetchone()
+    source, settings = newest_sync(conn)
     return RankFacts(
         len(rows),
-        json.loads(row[1]).get("rank") if row and row[0] == "hub" else None,
-        tuple(Listed(signal, known[signal], len(rows) - known[signal]) for signal in SIGNALS),
+        settings.get("rank") if source == "hub" else None,
+        tuple(SignalCoverage(signal, known[signal], len(rows) - known[signal]) for signal in SIGNALS),
         tuple(pairs),
         cut,
         {signal: len(found) for signal, found in only.items()},
-        tuple(b for place, kind in enumerate(KINDS) for b in _brought(kind, [r[4 + place] for r in rows], tops, only)),
+        tuple(b for kind in KINDS for b in _brought(kind, [getattr(row, kind) for row in rows], tops, only)),
         tuple(points),
     )
 
@@ -147,62 +141,3 @@ def _brought(kind: str, values: Sequence[str], tops: dict[str, set[int]], only: 
         Brought(kind, value, count, {signal: mine[signal][value] for signal in only})
         for value, count in sorted(every.items(), key=lambda item: (-item[1], item[0]))
     ]
-
-
-def present(facts: RankFacts) -> Report:
-    """Make the report."""
-    usable = list(facts.only)
-    lead = f"{facts.listed:,} datasets of the newest listing."
-    if facts.listed_by:
-        lead += f" The source was asked for them by {facts.listed_by}: what ranks low there was never seen here."
-    for each in facts.signals:
-        if each.unknown:
-            lead += f" {each.signal} was not listed for {each.unknown:,} of them."
-    overlaps = [
-        (p.one, p.other, o.top, o.shared, o.share, o.chance, "yes" if o.ties else "")
-        for p in facts.pairs
-        for o in p.overlaps
-    ]
-    sections = [
-        Section(
-            "Signals",
-            "",
-            Table(("signal", "listed for", "not listed for"), [(s.signal, s.known, s.unknown) for s in facts.signals]),
-        ),
-        Section(
-            "Correlation",
-            "Spearman's, over the datasets for which both are known; 1 is the same order.",
-            Table(
-                ("signal", "and", "datasets", "Spearman"), [(p.one, p.other, p.datasets, p.spearman) for p in facts.pairs]
-            ),
-        ),
-        *(
-            Section(f"{one} and {other}", "One point a dataset, on logarithmic scales.", None, Cloud(x, y, (one, other)))
-            for one, other, x, y in facts.points
-        ),
-        Section(
-            "Overlap of the tops",
-            "Chance: what two orders that have nothing to do with each other would share. Ties: equal values at the "
-            "cut, where names decided." + ("" if overlaps else f" Fewer than {TOPS[0]} datasets: nothing to compare."),
-            Table(("signal", "and", "first", "shared", "share %", "chance %", "ties"), overlaps),
-            Bars([(f"{p.one} / {p.other}, {o.top:,}", (o.share, o.chance)) for p in facts.pairs for o in p.overlaps],
-                 ("shared", "by chance"), unit=" %") if overlaps else None,
-        ),
-    ]  # fmt: skip
-    for kind in KINDS if facts.top and len(usable) > 1 else ():
-        brought = [b for b in facts.brought if b.kind == kind]
-        rows = [
-            (b.value, b.all, *(cell for s in usable for cell in (b.only[s], percent(b.only[s], facts.only[s]))))
-            for b in brought
-        ]
-        sections.append(
-            Section(
-                f"What each brings, by {kind.replace('_', ' ')}",
-                f"Datasets among the first {facts.top:,} by one signal and by no other: "
-                + ", ".join(f"{facts.only[s]:,} by {s}" for s in usable)
-                + ".",
-                Table((kind.replace("_", " "), "in any", *(name for s in usable for name in (f"only {s}", "%"))), rows),
-                Bars([(b.value, [b.only[s] for s in usable]) for b in brought[:20]], usable),
-            )
-        )
-    return Report("Ranking signals", lead, tuple(sections))

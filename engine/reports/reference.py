@@ -1,4 +1,4 @@
-"""A labelled file: what somebody else says of each dataset, in slugs or in display names."""
+"""Read a labelled file: what somebody else says of each dataset, in slugs or in display names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UsageError
-from engine.reports.scores import Labels
+from engine.reports.scores import CardLabels
 from taxonomy.answers.values import squash
 from taxonomy.model import Field, Taxonomy
 
@@ -33,7 +33,7 @@ class Reference:
     the keys that are neither fields nor the summary.
     """
 
-    fields: dict[str, dict[str, Labels]] = field(default_factory=dict)
+    fields: dict[str, dict[str, CardLabels]] = field(default_factory=dict)
     summaries: dict[str, str] = field(default_factory=dict)
     unknown: Counter[tuple[str, str]] = field(default_factory=Counter)
     unused: set[str] = field(default_factory=set)
@@ -77,7 +77,7 @@ def read_reference(path: Path, taxonomy: Taxonomy) -> Reference:
     return found
 
 
-def labels_of(field: Field, raw: Any, unknown: Counter[tuple[str, str]]) -> Labels | None:
+def labels_of(field: Field, raw: Any, unknown: Counter[tuple[str, str]]) -> CardLabels | None:
     """Read slugs, display names, or a comma-joined list of either; None, and counted, where one is not known."""
     if field.kind == "flag":
         flag = raw if isinstance(raw, bool) else _ROLES.get(squash(str(raw)))

@@ -1,4 +1,4 @@
-"""Measures of agreement: accuracy, F1, kappa, ROUGE-L, rank correlation. All shares are per cent."""
+"""Measures of agreement: accuracy, macro-F1, Cohen's kappa, ROUGE-L, Spearman's correlation. Shares are per cent."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-Labels = tuple[str, ...]
+CardLabels = tuple[str, ...]
 """What one card has in one field: one label, or those of a list."""
 
 _WORD = re.compile(r"\w+")
 
 
-def accuracy(found: Sequence[Labels | None], reference: Sequence[Labels]) -> float:
+def accuracy(found: Sequence[CardLabels | None], reference: Sequence[CardLabels]) -> float:
     """Share of cards whose labels are those of the reference, in whatever order; None is never right."""
     right = sum(f is not None and set(f) == set(r) for f, r in zip(found, reference, strict=True))
     return 100 * right / len(reference) if reference else 0.0
 
 
-def macro_f1(found: Sequence[Labels | None], reference: Sequence[Labels]) -> float:
-    """Mean F1 over the labels that the reference holds, each label a yes-or-no question to every card."""
+def macro_f1(found: Sequence[CardLabels | None], reference: Sequence[CardLabels]) -> float:
+    """Mean F1 over the labels that the reference holds, each label a yes-or-no question to every card.
+
+    Counted here: scikit-learn's takes a single label for two classes, and means something else then.
+    """
     wanted, given, both = Counter[str](), Counter[str](), Counter[str]()
     for f, r in zip(found, reference, strict=True):
         answer, truth = set(f or ()), set(r)
@@ -33,13 +36,13 @@ def macro_f1(found: Sequence[Labels | None], reference: Sequence[Labels]) -> flo
     return 100 * sum(scores) / len(scores) if scores else 0.0
 
 
-def commonest(reference: Sequence[Labels]) -> Labels:
+def commonest(reference: Sequence[CardLabels]) -> CardLabels:
     """The answer that is most often right; of equals the first in the alphabet."""
     counts = Counter(tuple(sorted(labels)) for labels in reference)
     return min(counts, key=lambda labels: (-counts[labels], labels))
 
 
-def confusions(found: Iterable[Labels | None], reference: Iterable[Labels]) -> list[tuple[str, str, int]]:
+def confusions(found: Iterable[CardLabels | None], reference: Iterable[CardLabels]) -> list[tuple[str, str, int]]:
     """Each (reference, found, cards) that differ, the commonest first."""
     counts: Counter[tuple[str, str]] = Counter()
     for f, r in zip(found, reference, strict=True):
@@ -48,13 +51,16 @@ def confusions(found: Iterable[Labels | None], reference: Iterable[Labels]) -> l
     return [(r, f, count) for (r, f), count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def named(labels: Labels | None) -> str:
+def named(labels: CardLabels | None) -> str:
     """Labels as text: "(none)" for an empty list, "(no value)" for no answer."""
     return "(no value)" if labels is None else ", ".join(sorted(labels)) or "(none)"
 
 
-def kappa(one: Sequence[Labels], other: Sequence[Labels]) -> float | None:
-    """Cohen's kappa: agreement beyond what two readers with these habits have by chance; None where there is no room."""
+def kappa(one: Sequence[CardLabels], other: Sequence[CardLabels]) -> float | None:
+    """Cohen's kappa: agreement beyond what two readers with these habits have by chance; None where there is no room.
+
+    Counted here: scikit-learn's wants a table of all labels by all labels, and an open field has thousands.
+    """
     n = len(one)
     if not n:
         return None
@@ -75,19 +81,10 @@ def rouge_l(found: str, reference: str) -> float:
     return 200 * LCSseq.similarity(left, right) / (len(left) + len(right))
 
 
-def places(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The rank of each value, from 0; equal values share the mean of their ranks. Shape (n,) in and out."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    shared: NDArray[np.float64] = (last - (counts + 1) / 2)[inverse.reshape(-1)]
-    return shared
-
-
 def spearman(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
     """Spearman's rank correlation, -1 to 1; None for fewer than two values, or where all are equal."""
-    if len(one) < 2:
+    from scipy.stats import spearmanr
+
+    if len(one) < 2 or not np.ptp(one) or not np.ptp(other):
         return None
-    a, b = places(one), places(other)
-    a, b = a - a.mean(), b - b.mean()
-    size = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / size if size else None
+    return float(spearmanr(one, other).statistic)

@@ -1,30 +1,21 @@
-"""What a changed taxonomy would change, on a sample, as a report."""
+"""Compare a trial of a changed taxonomy with what is stored of the same cards."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from dataclasses import dataclass
 
 from engine.pipeline.trial import ReadingCost, Trial
+from engine.queries.measures import readers_of_cards, values_of_cards
 from engine.reports import scores
 from engine.reports.answers import labels, spelled_alike
-from engine.reports.document import Report, Section, Table, percent
+from engine.reports.document import percent
 from engine.reports.evaluation import MOST_CONFUSIONS, Confusion
-from engine.reports.scores import Labels
+from engine.reports.scores import CardLabels
 from taxonomy.model import Field, Taxonomy
 
-_STORED = """
-SELECT i.dataset_id, v.field, v.value, v.verified FROM in_force i JOIN field_value v ON v.result_id = i.result_id
-WHERE i.stage = 'extract' AND i.dataset_id IN (SELECT value FROM json_each(?))
-"""
-_READERS = """
-SELECT DISTINCT i.provider, i.model FROM in_force i
-WHERE i.stage = 'extract' AND i.dataset_id IN (SELECT value FROM json_each(?)) ORDER BY 1, 2
-"""
-
-Read = dict[str, dict[int, tuple[Labels | None, bool]]]
+SampleValues = dict[str, dict[int, tuple[CardLabels | None, bool]]]
 """By field and dataset_id: the labels, and whether a quote proves them."""
 
 
@@ -52,7 +43,7 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
-class SampleFacts:
+class TrialFacts:
     """All that the report shows. `stored_by`: who read the stored values; `reader`: who read the sample now."""
 
     taxonomy: str
@@ -67,22 +58,21 @@ class SampleFacts:
 
 def compare(
     conn: sqlite3.Connection, trial: Trial, new: Taxonomy, old: Taxonomy, *, reader: str, full: ReadingCost
-) -> SampleFacts:
+) -> TrialFacts:
     """Set a trial beside what is stored of the same cards."""
     ids = sorted(trial.fields)
-    asked = json.dumps(ids)
-    before: Read = {field.name: {} for field in old}
-    for dataset_id, name, value, verified in conn.execute(_STORED, (asked,)):
+    before: SampleValues = {field.name: {} for field in old}
+    for dataset_id, name, value, verified in values_of_cards(conn, ids):
         if name in before:
             before[name][dataset_id] = labels(value), bool(verified)
-    after: Read = {field.name: {} for field in new}
+    after: SampleValues = {field.name: {} for field in new}
     for dataset_id, rows in trial.fields.items():
         for row in rows:
             after[row.field][dataset_id] = labels(row.value), row.verified
     names = dict.fromkeys((*after, *before))
     fields = {field.name: field for field in (*old, *new)}
-    stored_by = tuple(f"{provider} {model}" for provider, model in conn.execute(_READERS, (asked,)))
-    return SampleFacts(
+    stored_by = tuple(f"{provider} {model}" for provider, model in readers_of_cards(conn, ids))
+    return TrialFacts(
         new.name,
         len(ids),
         trial.failed,
@@ -95,8 +85,8 @@ def compare(
 
 
 def _change(
-    field: Field, before: dict[int, tuple[Labels | None, bool]] | None,
-    after: dict[int, tuple[Labels | None, bool]] | None, ids: list[int],
+    field: Field, before: dict[int, tuple[CardLabels | None, bool]] | None,
+    after: dict[int, tuple[CardLabels | None, bool]] | None, ids: list[int],
 ) -> FieldChange:  # fmt: skip
     old = [before.get(i, (None, False)) for i in ids] if before is not None else None
     new = [after.get(i, (None, False)) for i in ids] if after is not None else None
@@ -120,11 +110,11 @@ def _change(
     )
 
 
-def _set(value: Labels | None) -> frozenset[str] | None:
+def _set(value: CardLabels | None) -> frozenset[str] | None:
     return None if value is None else frozenset(value)
 
 
-def _side(read: list[tuple[Labels | None, bool]] | None) -> Side | None:
+def _side(read: list[tuple[CardLabels | None, bool]] | None) -> Side | None:
     if read is None:
         return None
     n = len(read)
@@ -133,52 +123,4 @@ def _side(read: list[tuple[Labels | None, bool]] | None) -> Side | None:
         percent(sum("not_stated" in (value or ()) for value, _ in read), n),
         percent(sum(value is None for value, _ in read), n),
         percent(sum(verified for _, verified in read), n),
-    )
-
-
-def present(facts: SampleFacts) -> Report:
-    """Make the report."""
-    lead = f"{facts.sample:,} cards read again by {facts.reader} for ${facts.spent_usd:,.4f}; nothing was stored."
-    if facts.failed:
-        lead += f" {facts.failed:,} could not be read."
-    lead += f" All {facts.full.cards:,} cards on the map: about ${facts.full.usd:,.2f}."
-    if facts.stored_by != (facts.reader,):
-        lead += (
-            f" The stored values are by {', '.join(facts.stored_by) or 'nobody'}: a part of the difference is theirs."
-        )
-    columns = (
-        "field", "same %", "other before %", "after %", "not stated before %", "after %", "invalid before %",
-        "after %", "verified before %", "after %",
-    )  # fmt: skip
-    none = Side(None, None, None, None)
-    rows = []
-    for each in facts.fields:
-        b, a = each.before or none, each.after or none
-        name = each.field + (" (new)" if each.before is None else " (gone)" if each.after is None else "")
-        rows.append(
-            (
-                name,
-                each.same,
-                b.other,
-                a.other,
-                b.not_stated,
-                a.not_stated,
-                b.invalid,
-                a.invalid,
-                b.verified,
-                a.verified,
-            )
-        )
-    moves = [(f.field, m.reference, m.found, m.cards) for f in facts.fields for m in f.moves]
-    values = [(f.field, value, count) for f in facts.fields for value, count in f.values]
-    return Report(
-        f"Trial of the taxonomy {facts.taxonomy}",
-        lead,
-        (
-            Section("Fields", "", Table(columns, rows)),
-            Section(
-                "What moves", "" if moves else "Nothing.", Table(("field", "before", "after", "cards"), moves), most=60
-            ),
-            Section("Values after the change", "", Table(("field", "value", "cards"), values), most=60),
-        ),
     )
