@@ -1,10 +1,10 @@
-"""How untrusted text gets into a page.
+"""Escape untrusted text on its way into a page.
 
 Cards, names, tags, licences, topic names and what models answered are written by strangers. Everything of
 theirs passes `plain` on its way out of the database (it bounds the length and removes what cannot be seen),
 and then exactly one of: `html` (into an HTML text or a quoted attribute), `script_json` (into a script
-element), `url_component` (into an address). In the browser the page's own modules set text by `textContent`
-alone. Nothing else may carry such text into a page.
+element). In the browser the page's own modules set text by `textContent` alone. Nothing else may carry such text
+into a page.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import html as _html
 import json
 import re
 from typing import Any
-from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -72,8 +71,3 @@ def script_json(value: Any) -> str:
     """
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def url_component(text: str) -> str:
-    """Percent-encode one part of an address, slashes included."""
-    return quote(text, safe="", errors="replace")

@@ -32,22 +32,21 @@ def publish(pages: str | None, space: str | None, send: bool, out: str | None, a
     if send and space is None:
         raise UsageError("--send goes with --space: --pages sends nothing.")
     where = read_settings({"out": out}).out
-    from render import publish as local
-    from render import publish_space as hub
+    from render import publish as site
 
-    items: list[local.Item] = []
+    items: list[site.SiteFile] = []
     said, address = "", None
     if pages is not None:
         target = Path(pages).expanduser()
-        items = local.pages(where, target)
+        items = site.write_pages(where, target)
         address = str(target)
         said = f"Written to {target}: commit it, and let GitHub Pages serve it."
     elif space is not None:
-        hub.check_id(space)
-        items = hub.space(where)
+        site.check_space_id(space)
+        items = site.space_items(where)
         said = f"Nothing was sent. With --send this goes to the Space {space}."
         if send:
-            address = hub.send(items, space, endpoint=secrets.hub_address, token=secrets.hub)
+            address = site.send_to_space(items, space, endpoint=secrets.hub_address, token=secrets.hub)
             said = f"Sent to {address}"
         elif not secrets.hub:
             said += " It needs a token that may write, in HF_TOKEN."

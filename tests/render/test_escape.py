@@ -51,8 +51,3 @@ def test_lines_keeps_paragraphs() -> None:
     assert escape.lines("a\r\nb\n\n\n\nc\u202e", 50) == "a\nb\n\nc"
     assert escape.lines(None, 5) == ""
     assert escape.lines("abcdefgh", 5) == "abcd…"
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_url_components_cannot_leave_their_place(text: str) -> None:
-    assert not set(escape.url_component(text)) & set("/?#:<>\"' ")

@@ -212,5 +212,5 @@ HF.colors = (() => {
       choose(state.get("color") ?? "topics", (map?.names ?? []).flatMap((name, k) => (wanted.has(HF.link.word(name)) ? [k] : [])));
     },
   });
-  return { maps: () => maps, key: () => key, choose };
+  return { key: () => key, choose };
 })();

@@ -175,5 +175,5 @@ HF.drawer = (() => {
       else if (i !== current) open(i);
     },
   });
-  return { open, close, current: () => current, detail };
+  return { open, close, current: () => current };
 })();

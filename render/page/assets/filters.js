@@ -80,7 +80,6 @@ HF.filters = (() => {
   HF.on("reset", () => facets.forEach((facet) => allow(facet, facet.rows.keys())));
 
   HF.link.add({
-    keys: () => fields.order.map((key) => `f.${key}`),
     read() {
       const entries = [...facets.values()].filter((facet) => facet.allowed.size < facet.rows.length);
       return entries.map((facet) => [`f.${facet.key}`, [...facet.allowed].sort((a, b) => a - b).map((k) => named(facet.key, k)).join("|")]);
@@ -95,5 +94,5 @@ HF.filters = (() => {
       }
     },
   });
-  return { facets, allow: (key, codes) => allow(facets.get(key), codes) };
+  return { allow: (key, codes) => allow(facets.get(key), codes) };
 })();

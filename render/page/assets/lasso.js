@@ -136,5 +136,5 @@ HF.lasso = (() => {
       else if (chosen) clear();
     },
   });
-  return { choose, clear, rows };
+  return { choose, rows };
 })();

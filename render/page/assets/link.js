@@ -1,6 +1,6 @@
 // The exact view as an address: everything worth coming back to stands after the # of the page's address.
 HF.link = (() => {
-  const parts = []; // {keys(): names, read(): [[name, value]…], write(URLSearchParams)}
+  const parts = []; // {read(): [[name, value]…], write(URLSearchParams)}
   let applying = false;
   let current = null;
 

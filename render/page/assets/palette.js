@@ -35,5 +35,5 @@ HF.palette = (() => {
   // Colours of topics are made for white paper: at night they are lifted towards it.
   const topic = (color) => (night() ? mix(rgb(color), [255, 255, 255], 0.18) : rgb(color));
   const ink = (color) => (night() ? mix(rgb(color), [255, 255, 255], 0.62) : mix(rgb(color), [10, 14, 20], 0.42));
-  return { categorical, sequential, topic, ink, rgb, hex, rest: () => rgb(rest[scheme()]), css: (color) => hex(color) };
+  return { categorical, sequential, topic, ink, rest: () => rgb(rest[scheme()]), css: (color) => hex(color) };
 })();

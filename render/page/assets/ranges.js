@@ -123,7 +123,6 @@ HF.ranges = (() => {
   HF.on("reset", () => ranges.forEach((range) => narrow(range, 0, range.bins)));
 
   HF.link.add({
-    keys: () => kinds.map((kind) => `r.${kind.key}`),
     read() {
       const narrowed = [...ranges.values()].filter((range) => range.from > 0 || range.to < range.bins);
       return narrowed.map((range) => [`r.${range.key}`, `${range.edges[range.from]}-${range.to === range.bins ? "" : range.edges[range.to]}`]);
