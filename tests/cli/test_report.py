@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from engine.cli.app import hfmap as command
 from engine.pipeline.trial import shares_of
 from engine.reports.answers import spelled_alike
-from engine.reports.shares import outside
+from engine.reports.taxonomy import outside
 from taxonomy.answers.values import normalize
 from taxonomy.model import load
 from tests.cli.small import NOW, Small
