@@ -21,9 +21,8 @@ from engine.calls.context import RunContext
 from engine.calls.service import service_for
 from engine.errors import HfmapError
 from engine.events import Bus, Notice
-from engine.pipeline.batch import BatchStage
+from engine.pipeline.batch_stage import BatchStage
 from engine.pipeline.cards import WORKERS, Intake
-from engine.pipeline.enrich import CardStage, EmbedStage, Stage, StageState
 from engine.pipeline.enrichers import (
     Enricher,
     ModelExtractor,
@@ -33,6 +32,7 @@ from engine.pipeline.enrichers import (
     work_for,
 )
 from engine.pipeline.membership import Membership
+from engine.pipeline.stages import CardStage, EmbedStage, Stage, StageState
 from engine.providers import batches_of
 from engine.providers.base import Completer, Embedder
 from engine.sources.base import CardFetcher, Source
@@ -99,13 +99,8 @@ class Sync:
         self._stopping = anyio.Event()
         self._intake_scope = anyio.CancelScope()
         self._stages: dict[ResultStage, Stage] = {}
-        embedder = plan.embedder
-        self._embed_spec = Spec("embed", embedder.provider, embedder.model, dict(embedder.parameters))
-        self._enrichers: tuple[Enricher, Enricher] = (
-            (ModelExtractor(plan.completer, plan.taxonomy), ModelSummarizer(plan.completer, plan.summary_prompt))
-            if plan.completer is not None
-            else (RulesExtractor(plan.taxonomy), RulesSummarizer())
-        )
+        self._embed_spec = _embed_spec(plan.embedder)
+        self._enrichers = _enrichers(plan.completer, plan.taxonomy, plan.summary_prompt)
 
     def stop(self) -> None:
         """Start nothing new; let calls in flight finish and be stored."""
@@ -208,6 +203,23 @@ class Sync:
             else:
                 stages[state.stage] = CardStage(state, context, completing, enricher, workers)
         return stages
+
+
+def specs_of(embedder: Embedder, completer: Completer | None, taxonomy: Taxonomy) -> list[Spec]:
+    """Return the specifications of embedding, extraction and summaries; without a completer, rules do the latter two."""
+    return [_embed_spec(embedder), *(enricher.spec for enricher in _enrichers(completer, taxonomy))]
+
+
+def _embed_spec(embedder: Embedder) -> Spec:
+    return Spec("embed", embedder.provider, embedder.model, dict(embedder.parameters))
+
+
+def _enrichers(
+    completer: Completer | None, taxonomy: Taxonomy, summary_prompt: str | None = None
+) -> tuple[Enricher, Enricher]:
+    if completer is None:
+        return RulesExtractor(taxonomy), RulesSummarizer()
+    return ModelExtractor(completer, taxonomy), ModelSummarizer(completer, summary_prompt)
 
 
 def first_error(errors: BaseExceptionGroup[HfmapError]) -> HfmapError:

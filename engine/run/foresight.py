@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from engine.config import Secrets, Settings
-from engine.events import Bus
 from engine.pipeline.estimate import Estimate, Scope, estimate
-from engine.pipeline.sync import Plan, Sync
+from engine.pipeline.sync import specs_of
 from engine.providers import check_providers, load_secrets, naming_model
 from engine.run.clients import clients, source
 from engine.run.runs import run_async
@@ -28,21 +27,8 @@ def foresee(settings: Settings, secrets: Secrets | None = None) -> Estimate:
 
 
 async def _foresee(settings: Settings, secrets: Secrets) -> Estimate:
-    async with source(settings, secrets) as (where, fetcher), clients(settings, secrets) as kit:
+    async with source(settings, secrets) as (where, _), clients(settings, secrets) as kit:
         taxonomy = usable_taxonomy(settings.taxonomy)
-        plan = Plan(
-            db=settings.db,
-            run_id=0,
-            source=where,
-            fetcher=fetcher,
-            target=settings.target,
-            overshoot=settings.overshoot,
-            refresh=settings.refresh,
-            embedder=kit.embedder,
-            completer=kit.completer,
-            taxonomy=taxonomy,
-            budget=None,
-        )
         namer = None if settings.no_map else naming_model(settings, secrets)
         scope = Scope(
             db=settings.db,
@@ -54,7 +40,7 @@ async def _foresee(settings: Settings, secrets: Secrets) -> Estimate:
             embedder=kit.embedder,
             completer=kit.completer,
             taxonomy=taxonomy,
-            specs=Sync(plan, Bus()).specs(),
+            specs=specs_of(kit.embedder, kit.completer, taxonomy),
             batch=settings.batch,
             namer=namer,
             naming_calls=None if namer is None else naming_calls(settings),

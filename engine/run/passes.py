@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from engine.config import Secrets, Settings
 from engine.errors import HfmapError, StoppedError
 from engine.events import Bus, Event, PassStarted, StageGrew
-from engine.pipeline.naming import ModelNamer
+from engine.pipeline.model_namer import ModelNamer
 from engine.providers import naming_model
 from engine.run.clients import completer
 from engine.store.connection import open_passes, open_readonly

@@ -16,8 +16,7 @@ from click.testing import CliRunner
 
 from engine.config import Secrets, Settings
 from engine.errors import KeyRefusedError, UsageError
-from engine.events import Bus
-from engine.pipeline.sync import Plan, Sync
+from engine.pipeline.sync import specs_of
 from engine.providers import (
     LOCAL,
     PROVIDERS,
@@ -38,7 +37,6 @@ from engine.providers import (
 from engine.providers.base import Access, Embedded
 from engine.providers.prices import DEAREST, ModelFacts, Price
 from engine.run.clients import clients
-from engine.sources.files import FileSource
 from taxonomy.card import CardInput
 from taxonomy.model import load
 from tests.conftest import clean_environment
@@ -82,15 +80,12 @@ SPECS: list[tuple[Settings, list[str]]] = [
 @pytest.mark.anyio
 @pytest.mark.parametrize(("settings", "expected"), SPECS, ids=lambda value: str(getattr(value, "embedder", "")))
 async def test_results_stored_earlier_are_still_those_of_the_same_settings(
-    settings: Settings, expected: list[str], tmp_path: Path
+    settings: Settings, expected: list[str]
 ) -> None:
     """A hash that changes here makes users pay for all of that stage again: that must be meant."""
     async with clients(settings, KEYS) as kit:
-        plan = Plan(
-            db=tmp_path / "none.sqlite", run_id=0, source=FileSource(tmp_path, "http://127.0.0.1:9", "likes"), fetcher=None, target=1, overshoot=1,
-            refresh=False, embedder=kit.embedder, completer=kit.completer, taxonomy=load(), budget=None,
-        )  # fmt: skip
-        found = [f"{spec.provider} {spec.model} {spec.hash}" for spec in Sync(plan, Bus()).specs()]
+        specs = specs_of(kit.embedder, kit.completer, load())
+    found = [f"{spec.provider} {spec.model} {spec.hash}" for spec in specs]
     assert found[: len(expected)] == expected
 
 

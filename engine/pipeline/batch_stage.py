@@ -17,9 +17,9 @@ from engine.calls.context import RunContext
 from engine.calls.service import Service
 from engine.errors import CONCERNS_ALL, BadAnswerError, BudgetReachedError, HfmapError, UnsureError
 from engine.events import CallFinished, ItemSkipped, Notice, StageGrew
-from engine.pipeline.batch_calls import BatchClient, PendingQuestion
-from engine.pipeline.enrich import CardStage, StageState
+from engine.pipeline.batch_client import BatchClient, PendingQuestion
 from engine.pipeline.enrichers import ModelEnricher, Work, most_tokens, work_for
+from engine.pipeline.stages import CardStage, StageState
 from engine.providers.base import BatchAnswer, Batches
 from engine.store.batches import (
     BatchReader,

@@ -20,7 +20,7 @@ from engine.calls.context import RunContext
 from engine.calls.service import Service
 from engine.errors import HfmapError, StoppedError, UnsureError
 from engine.events import BatchChanged
-from engine.pipeline.enrich import StageState
+from engine.pipeline.stages import StageState
 from engine.providers.base import BatchAnswer, Batches, BatchStatus, Prompt
 from engine.store.batches import BatchReader, OpenBatch, OpenRequest, end_batch, record_batch, record_submission
 from engine.store.clock import utc_now
