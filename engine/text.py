@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -74,8 +73,11 @@ def _number(text: str | None) -> float | None:
 
 
 def _until(text: str) -> float | None:
+    # It brings in sockets, and few services speak in dates: commands that only read start without it.
+    from email.utils import parsedate_to_datetime
+
     try:
-        when = email.utils.parsedate_to_datetime(text)
+        when = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):
         return None
     # A date without a zone is in GMT, as HTTP has it.
