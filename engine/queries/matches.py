@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import HfmapError, UsageError
-from engine.queries.datasets import find_dataset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,6 +116,8 @@ def related(conn: sqlite3.Connection, wanted: str, limit: int = 10) -> list[Vect
         HfmapError: there is no such dataset, or it has no embedding, or one of zeros.
     """
     import numpy as np
+
+    from engine.queries.datasets import find_dataset
 
     dataset_id, repo_id = find_dataset(conn, wanted)
     candidates = _embedded(conn)

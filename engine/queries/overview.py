@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from engine.store.layouts import refit_at
-
 LAST_RUNS = 5
 MOST_REASONS = 10
 
@@ -311,6 +309,8 @@ def _spent(row: dict[str, Any]) -> ModelSpending:
 
 
 def _layout(row: dict[str, Any]) -> LayoutStatus:
+    from engine.store.layouts import refit_at
+
     stale = row["changed"] + row["missing"] + row["gone"]
     row |= {"quality": _object(row["quality"]), "other_vectors": bool(row["other_vectors"])}
     return LayoutStatus(**row, refit_due=row["other_vectors"] or stale >= refit_at(row["points"]))
