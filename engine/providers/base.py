@@ -1,7 +1,7 @@
 """Protocols of providers: embedders, completers and batches; and what their clients share.
 
-Retry, pacing and accounting are written once in `engine.calls`, validation and storage in `engine.pipeline`; a provider makes one
-call, maps its library's exceptions to `engine.errors`, and reports the tokens.
+Retry, pacing and accounting are written once in `engine.calls`, validation and storage in `engine.pipeline`; a provider
+makes one call, maps its library's exceptions to `engine.errors`, and reports the tokens.
 """
 
 from __future__ import annotations

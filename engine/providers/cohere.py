@@ -76,8 +76,7 @@ class CohereEmbedder:
 
     def text(self, card: CardInput) -> str:
         """Return the card's first 4,000 characters, as the published map embeds them."""
-        text: str = card.text[:TEXT_CHARS]
-        return text
+        return card.text[:TEXT_CHARS]
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """Embed up to 96 texts; see `Embedder`."""

@@ -89,14 +89,21 @@ async def test_results_stored_earlier_are_still_those_of_the_same_settings(
     assert found[: len(expected)] == expected
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_a_module_makes_what_its_row_says(name: str) -> None:
+async def test_a_module_makes_what_its_row_says(name: str) -> None:
     row, module = PROVIDERS[name], module_of(name)
     offered = {kind for kind, make in (("embed", "embedder"), ("complete", "completer"), ("batches", "batches"))
                if hasattr(module, make)}  # fmt: skip
     assert offered | {"rules"} == row.kinds | {"rules"}
     assert not row.paid or (row.key and row.address_variable and row.address and row.models)
     assert not row.key or row.key_use
+    access = Access(rest="http://127.0.0.1:9/v1", key="k", address="http://127.0.0.1:9", model=row.extraction_model)
+    for make in {"embedder", "completer"} & vars(module).keys():
+        client = getattr(module, make)(access)
+        assert (client.provider, client.paid) == (name, row.paid)
+        assert not row.paid or client.model in row.models
+        await client.aclose()
     named = {row.extraction_model, row.naming_model, row.cheaper_model} - {""}
     assert named <= row.models.keys()
     if "complete" in row.kinds and row.paid:
