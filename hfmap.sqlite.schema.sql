@@ -454,7 +454,9 @@ SELECT
     d.tags,
     c.body_chars AS card_chars,
     d.card_status,
-    coalesce((SELECT w.value ->> '$' FROM correction w WHERE w.dataset_id = d.dataset_id AND w.field = 'summary'),
+    coalesce(
+        (SELECT w.value ->> '$' FROM correction w
+         WHERE w.dataset_id = d.dataset_id AND w.field = 'summary'),
         s.text) AS summary,
     coalesce(
         (SELECT w.value ->> '$' FROM correction w

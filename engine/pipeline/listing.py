@@ -231,7 +231,7 @@ def describe(entry: Entry, declared: Mapping[str, Any]) -> DatasetDescription:
     return DatasetDescription(
         pretty_name=pretty_name(declared, entry.card_data),
         license=licenses[0] if licenses else None,
-        metadata=found,
+        metadata=to_json(found),
         license_family=buckets.license_family(licenses[0] if licenses else None),
         size_category=buckets.size_category(found.get("size_categories", ())),
         language=buckets.language_label(

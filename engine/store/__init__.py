@@ -1,1 +1,1 @@
-"""The SQLite file: its schema, its migrations, one writer, typed reads."""
+"""Keep everything in one SQLite file: connections, migrations, one writer, and a module for each group of tables."""

@@ -1,4 +1,4 @@
-"""Batches of questions that a service answers later: what was sent, and what has come of it.
+"""Record batches of questions that a service answers later, and what has come of each: `batch`, `batch_request`.
 
 A batch is recorded before it is sent ('intended'), and again with the service's name for it once it is ('submitted'). So
 a run that is killed at any moment leaves behind where to look for what it has paid for.

@@ -1,4 +1,4 @@
-"""Table `change`: what a run found different from how the database was when it began."""
+"""Record what a run found different from how the database was when it began: table `change`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one clock of what is stored."""
+"""Write times as they are stored: ISO-8601 UTC text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Connections to the database: for the writer, for the passes, for readers; and the lock that keeps one writer at a time."""
+"""Open the database: for the writer, the passes and readers; and lock it, so that one command at a time writes."""
 
 from __future__ import annotations
 

@@ -1,12 +1,11 @@
-"""Tables `dataset`, `card` and `alias`: the listing, the cards, the names; statements for the writer, and reads."""
+"""Store and read datasets, their cards and former names: tables `dataset`, `card` and `alias`."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
-from typing import Any
 
 import aiosqlite
 
@@ -16,7 +15,7 @@ from engine.store.writer import Statement, statement, to_json
 
 @dataclass(frozen=True, slots=True)
 class DatasetRow:
-    """One row of the newest listing. Field names are the columns of table `dataset`."""
+    """One row of the newest listing. Field names are the columns of table `dataset`: the one list of what is stored."""
 
     dataset_id: int
     repo_id: str
@@ -39,8 +38,9 @@ class DatasetRow:
     last_seen_run: int
 
 
-_LISTED = tuple(f.name for f in fields(DatasetRow))
-_UPSERT_LISTED = (
+_LISTED = tuple(column.name for column in fields(DatasetRow))
+_listed_values = attrgetter(*_LISTED)
+_INSERT_LISTING = (
     f"INSERT INTO dataset ({', '.join(_LISTED)}) VALUES ({', '.join('?' * len(_LISTED))}) "
     "ON CONFLICT (repo_id) DO UPDATE SET "
     + ", ".join(
@@ -51,16 +51,19 @@ _UPSERT_LISTED = (
 
 def insert_listing(rows: Sequence[DatasetRow]) -> Statement:
     """Enter or refresh rows of the listing. A known repository keeps its dataset_id and first_seen_run."""
-    return Statement(_UPSERT_LISTED, [tuple(getattr(row, name) for name in _LISTED) for row in rows])
+    return Statement(_INSERT_LISTING, [_listed_values(row) for row in rows])
 
 
 @dataclass(frozen=True, slots=True)
 class DatasetDescription:
-    """What the listing and the card together say of a dataset; display buckets included."""
+    """What the listing and the card together say of a dataset; display buckets included.
+
+    Field names are the columns of table `dataset`; `metadata` is JSON.
+    """
 
     pretty_name: str | None
     license: str | None
-    metadata: Mapping[str, Any]
+    metadata: str
     license_family: str
     size_category: str
     language: str
@@ -68,28 +71,17 @@ class DatasetDescription:
     modality: str
 
 
+_DESCRIBED = tuple(column.name for column in fields(DatasetDescription))
+_description_values = attrgetter(*_DESCRIBED)
+_UPDATE_DESCRIPTIONS = (
+    f"UPDATE dataset SET {', '.join(f'{name} = ?{place}' for place, name in enumerate(_DESCRIBED, 2))} "
+    f"WHERE dataset_id = ?1 AND ({' OR '.join(f'{name} IS NOT ?{place}' for place, name in enumerate(_DESCRIBED, 2))})"
+)
+
+
 def update_descriptions(rows: Sequence[tuple[int, DatasetDescription]]) -> Statement:
     """Store descriptions by dataset_id, where they differ from what is stored."""
-    return Statement(
-        "UPDATE dataset SET pretty_name = ?1, license = ?2, metadata = ?3, license_family = ?4, size_category = ?5, "
-        "language = ?6, task_category = ?7, modality = ?8 WHERE dataset_id = ?9 AND (pretty_name IS NOT ?1 "
-        "OR license IS NOT ?2 OR metadata IS NOT ?3 OR license_family IS NOT ?4 OR size_category IS NOT ?5 "
-        "OR language IS NOT ?6 OR task_category IS NOT ?7 OR modality IS NOT ?8)",
-        [
-            (
-                d.pretty_name,
-                d.license,
-                to_json(d.metadata),
-                d.license_family,
-                d.size_category,
-                d.language,
-                d.task_category,
-                d.modality,
-                dataset_id,
-            )
-            for dataset_id, d in rows
-        ],
-    )
+    return Statement(_UPDATE_DESCRIPTIONS, [(dataset_id, *_description_values(one)) for dataset_id, one in rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +120,7 @@ class CardRow:
     stored_run: int
 
 
-_CARD = tuple(f.name for f in fields(CardRow))
+_CARD = tuple(column.name for column in fields(CardRow))
 _card_values = attrgetter(*_CARD)
 _INSERT_CARD = (
     f"INSERT INTO card ({', '.join(_CARD)}, stored_at) VALUES ({'?, ' * len(_CARD)}?) ON CONFLICT (dataset_id) DO UPDATE "

@@ -1,4 +1,4 @@
-"""The schema file, and how a database of an older version becomes one of the present.
+"""Read the schema file, and bring a database of an older version up to it.
 
 Two things happen in one transaction, so that an interrupted migration leaves the old database as it was. Steps move
 data, one version at a time, where its meaning has changed. Then the structure is brought in line with the schema file:

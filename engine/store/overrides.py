@@ -1,4 +1,4 @@
-"""Table `override`: what people corrected."""
+"""Store, take back and list what people corrected: table `override`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Tables `spec`, `current_spec`, `result` and its parts, `failure`: enrichment, what is due, and what went wrong."""
+"""Store and read the results of enrichment, what they were made with, what is due and what failed.
+
+Tables `spec`, `current_spec`, `result`, `embedding`, `field_value`, `summary` and `failure`; view `todo`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,8 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any, Literal
 
 import aiosqlite
@@ -103,7 +107,7 @@ def insert_embeddings(keys: Sequence[ResultKey], vectors: NDArray[np.float32]) -
 
 @dataclass(frozen=True, slots=True)
 class FieldRow:
-    """One field of one card; `value` is JSON or None."""
+    """One field of one card. Field names are the columns of table `field_value`; `value` is JSON or None."""
 
     field: str
     value: str | None
@@ -115,16 +119,14 @@ class FieldRow:
     problem: str | None
 
 
+_FIELD = tuple(column.name for column in fields(FieldRow))
+_field_values = attrgetter(*_FIELD)
+_INSERT_FIELD = f"INSERT INTO field_value (result_id, {', '.join(_FIELD)}) VALUES (?{', ?' * len(_FIELD)})"
+
+
 def insert_field_values(key: ResultKey, values: Sequence[FieldRow]) -> tuple[Statement, ...]:
     """Store the fields of one card."""
-    return (
-        _results([key]),
-        Statement(
-            "INSERT INTO field_value (result_id, field, value, quote, verified, quote_start, quote_end, "
-            "confidence, problem) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(key.result_id, *astuple(v)) for v in values],
-        ),
-    )
+    return (_results([key]), Statement(_INSERT_FIELD, [(key.result_id, *_field_values(one)) for one in values]))
 
 
 def insert_summary(key: ResultKey, text: str, problem: str | None) -> tuple[Statement, ...]:

@@ -1,4 +1,4 @@
-"""Tables `run`, `call` and `artifact`: the ledger, the files that a run wrote, and the row numbers that it gives out."""
+"""Keep the ledger of runs, calls and files written, and give out row numbers: tables `run`, `call` and `artifact`."""
 
 from __future__ import annotations
 

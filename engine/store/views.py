@@ -1,6 +1,7 @@
-"""The views `datasets` and `in_force` of a database: their columns follow the taxonomy and the topic layers.
+"""Make the view `datasets`, whose columns follow the taxonomy in force and the topic layers.
 
-The schema file holds the view for the packaged taxonomy, word for word as it is made here.
+The schema file holds the view for the packaged taxonomy, word for word as it is made here. Here, too: which taxonomy is
+in force (table `taxonomy`), and which spelling of a model's name is shown (table `model_name`).
 """
 
 from __future__ import annotations
@@ -104,14 +105,13 @@ def ensure_views(conn: sqlite3.Connection, taxonomy: Taxonomy) -> bool:
 
 
 def datasets_view(fields: Iterable[Field], layers: int = 0) -> str:
-    """The CREATE VIEW statement of `datasets` for these fields and a topic tree of so many layers."""
+    """Return the CREATE VIEW statement of `datasets` for these fields and a topic tree of so many layers."""
     by_name = {field.name: field for field in fields}
     columns = [f"d.{name}" for name in _FIRST]
     columns += [
         "c.body_chars AS card_chars",
         "d.card_status",
-        "coalesce((SELECT w.value ->> '$' FROM correction w WHERE w.dataset_id = d.dataset_id AND w.field = 'summary'),\n"
-        "        s.text) AS summary",
+        f"{_corrected('summary', 's.text')} AS summary",
     ]
     names = [name for name in _PROMISED if name in by_name or name in _DERIVED]
     for name in (*names, *(name for name in by_name if name not in _PROMISED)):
@@ -132,20 +132,21 @@ def _column(name: str, fields: dict[str, Field]) -> str:
             "        WHEN 1 THEN 'Benchmark' WHEN 0 THEN 'Training data' ELSE 'Unknown' END"
         )
     if name == MODELS and fields[name].kind == "open":
-        return f"coalesce(\n        {_models(_PERSON)},\n        {_models(_CARD_SAYS)})"
+        return f"coalesce(\n        {_models(_CORRECTION)},\n        {_models(_CARD_SAYS)})"
     return _value(name)
 
 
-# The value a person gave, and the one read from the card.
-_PERSON = "FROM correction w\n         WHERE w.dataset_id = d.dataset_id AND w.field = '{}'"
+# The correction of a field that wins, and what was read from the card.
+_CORRECTION = "FROM correction w\n         WHERE w.dataset_id = d.dataset_id AND w.field = '{}'"
 _CARD_SAYS = "FROM field_value w\n         WHERE w.result_id = e.result_id AND w.field = '{}'"
 
 
+def _corrected(name: str, read: str, form: str = "w.value ->> '$'") -> str:
+    return f"coalesce(\n        (SELECT {form} {_CORRECTION.format(name)}),\n        {read})"
+
+
 def _value(name: str, form: str = "w.value ->> '$'") -> str:
-    return (
-        f"coalesce(\n        (SELECT {form} {_PERSON.format(name)}),\n"
-        f"        (SELECT {form} {_CARD_SAYS.format(name)}))"
-    )
+    return _corrected(name, f"(SELECT {form} {_CARD_SAYS.format(name)})", form)
 
 
 def _models(origin: str) -> str:

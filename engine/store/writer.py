@@ -1,4 +1,4 @@
-"""The one writer of a running sync: statements from many tasks, committed together.
+"""Write to the database from many tasks, through one connection that commits for all of them together.
 
 Tasks hand over statements and wait until they are committed. Whatever has gathered while the last transaction
 ran goes into the next one (group commit), so a burst costs one transaction and a single change is not kept
