@@ -29,7 +29,7 @@ _SPACE = re.compile(r"\s+")
 
 
 def plain(text: object, limit: int = LIMIT) -> str:
-    """One line of visible text of at most `limit` characters; None gives an empty string.
+    """Make one line of visible text of at most `limit` characters; None gives an empty string.
 
     Markup is left as it is: whoever shows the text has to show it as text.
     """
@@ -41,7 +41,7 @@ def plain(text: object, limit: int = LIMIT) -> str:
 
 
 def lines(text: object, limit: int) -> str:
-    """Like `plain`, but line ends stay (at most two in a row): for excerpts of cards."""
+    """Make visible text as `plain` does, but keep line ends (at most two in a row): for excerpts of cards."""
     if text is None:
         return ""
     kept = _UNSEEN.sub("", str(text)[: 4 * limit].replace("\r\n", "\n").replace("\r", "\n"))
@@ -50,7 +50,7 @@ def lines(text: object, limit: int) -> str:
 
 
 def html(text: object) -> Markup:
-    """Text as HTML, fit for element content and for attributes in either kind of quotes.
+    """Escape text as HTML, fit for element content and for attributes in either kind of quotes.
 
     Braces and backquotes are escaped as well, so that the result stays text inside a template literal and
     inside a template of DataMapPlot's.
@@ -64,7 +64,7 @@ def html(text: object) -> Markup:
 
 
 def script_json(value: Any) -> str:
-    """JSON as a JavaScript expression inside a script element: pure ASCII, without `<`, `>` and `&`.
+    """Write JSON as a JavaScript expression inside a script element: pure ASCII, without `<`, `>` and `&`.
 
     Raises:
         ValueError: a number is not finite; JSON has no such thing.

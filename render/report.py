@@ -22,7 +22,7 @@ MOST_POINTS = 2_000
 
 
 def html(report: Report) -> str:
-    """Return a report as a page: no script, no address but its own, every text escaped."""
+    """Render a report as an HTML page: no script, no address but its own, every text escaped."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -38,7 +38,7 @@ def html(report: Report) -> str:
 
 
 def shown(cell: Cell) -> str:
-    """Return a cell as text: numbers with thousands, nothing for None, strangers' text on one line."""
+    """Write a cell as text: numbers with thousands, nothing for None, strangers' text on one line."""
     if cell is None:
         return ""
     if isinstance(cell, int | float) and not isinstance(cell, bool):
@@ -47,7 +47,7 @@ def shown(cell: Cell) -> str:
 
 
 def numeric(table: Table, column: int) -> bool:
-    """Whether a column holds numbers alone, and at least one."""
+    """Tell whether a column holds numbers alone, and at least one."""
     cells = [row[column] for row in table.rows if row[column] is not None]
     return bool(cells) and all(isinstance(cell, int | float) for cell in cells)
 

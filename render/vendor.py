@@ -1,4 +1,4 @@
-"""The browser libraries that the page carries: deck.gl, Apache Arrow and the typeface.
+"""Browser libraries that the page carries: deck.gl, Apache Arrow and the typeface.
 
 They are not in the repository. `tools/hatch_build.py` fetches them while the package is built and lays them,
 with a manifest, into `page/assets/vendor/`. This module says whether they are there and unharmed, and hands them
@@ -24,7 +24,7 @@ FONT_FAMILY = "IBM Plex Sans"
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """A vendor folder whose every file has the hash that its manifest states.
+    """Folder of browser libraries whose every file has the hash that its manifest states.
 
     `versions` maps package names to exact versions; `digest` is the manifest's own SHA-256 in hex.
     """
@@ -34,7 +34,7 @@ class Vendor:
     digest: str
 
     def scripts(self, urls: Iterable[str]) -> dict[str, dict[str, str]]:
-        """DataMapPlot's table of scripts, for the addresses it would otherwise link to.
+        """Return DataMapPlot's table of scripts, for the addresses it would otherwise link to.
 
         Raises:
             KeyError: an address names a package or a file that is not carried.
@@ -50,12 +50,12 @@ class Vendor:
 
     @property
     def fonts(self) -> Path:
-        """DataMapPlot's file of typefaces."""
+        """Path of the file of typefaces that DataMapPlot takes."""
         return self.folder / "fonts.json"
 
 
 def load(folder: Path = FOLDER) -> Vendor | None:
-    """The vendor folder, or None where it is missing, incomplete or altered."""
+    """Load the vendor folder, or None where it is missing, incomplete or altered."""
     try:
         raw = (folder / "manifest.json").read_bytes()
         manifest: dict[str, Any] = json.loads(raw)
@@ -71,7 +71,7 @@ def load(folder: Path = FOLDER) -> Vendor | None:
 
 
 def pins(lock: Path) -> dict[str, dict[str, str]]:
-    """Version and integrity of each package wanted directly, from a package-lock.json of version 3."""
+    """Read version and integrity of each package wanted directly, from a package-lock.json of version 3."""
     packages = json.loads(lock.read_text(encoding="utf-8"))["packages"]
     wanted = packages[""]["dependencies"]
     return {

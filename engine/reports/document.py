@@ -1,4 +1,4 @@
-"""A report as data: sections of text, tables and plots. Every report has this form, on a terminal and as a page."""
+"""Report as data: sections of text, tables and plots. Every report has this form, on a terminal and as a page."""
 
 from __future__ import annotations
 
@@ -61,5 +61,5 @@ class Report:
 
 
 def percent(part: float, whole: float) -> float | None:
-    """`part` of `whole` per cent, to one decimal; None of nothing."""
+    """Return `part` of `whole` in per cent, to one decimal; None of nothing."""
     return round(100 * part / whole, 1) if whole else None

@@ -16,13 +16,13 @@ _WORD = re.compile(r"\w+")
 
 
 def accuracy(found: Sequence[CardLabels | None], reference: Sequence[CardLabels]) -> float:
-    """Share of cards whose labels are those of the reference, in whatever order; None is never right."""
+    """Accuracy: share of cards whose labels are those of the reference, in whatever order; None is never right."""
     right = sum(f is not None and set(f) == set(r) for f, r in zip(found, reference, strict=True))
     return 100 * right / len(reference) if reference else 0.0
 
 
 def macro_f1(found: Sequence[CardLabels | None], reference: Sequence[CardLabels]) -> float:
-    """Mean F1 over the labels that the reference holds, each label a yes-or-no question to every card.
+    """Macro-F1: mean F1 over the labels that the reference holds, each label a yes-or-no question to every card.
 
     Counted here: scikit-learn's takes a single label for two classes, and means something else then.
     """
@@ -37,13 +37,13 @@ def macro_f1(found: Sequence[CardLabels | None], reference: Sequence[CardLabels]
 
 
 def commonest(reference: Sequence[CardLabels]) -> CardLabels:
-    """The answer that is most often right; of equals the first in the alphabet."""
+    """Return the answer that is most often right; of equals the first in the alphabet."""
     counts = Counter(tuple(sorted(labels)) for labels in reference)
     return min(counts, key=lambda labels: (-counts[labels], labels))
 
 
 def confusions(found: Iterable[CardLabels | None], reference: Iterable[CardLabels]) -> list[tuple[str, str, int]]:
-    """Each (reference, found, cards) that differ, the commonest first."""
+    """Count each (reference, found, cards) that differ, the commonest first."""
     counts: Counter[tuple[str, str]] = Counter()
     for f, r in zip(found, reference, strict=True):
         if f is None or set(f) != set(r):
@@ -52,7 +52,7 @@ def confusions(found: Iterable[CardLabels | None], reference: Iterable[CardLabel
 
 
 def named(labels: CardLabels | None) -> str:
-    """Labels as text: "(none)" for an empty list, "(no value)" for no answer."""
+    """Write labels as text: "(none)" for an empty list, "(no value)" for no answer."""
     return "(no value)" if labels is None else ", ".join(sorted(labels)) or "(none)"
 
 
@@ -72,7 +72,7 @@ def kappa(one: Sequence[CardLabels], other: Sequence[CardLabels]) -> float | Non
 
 
 def rouge_l(found: str, reference: str) -> float:
-    """F1 of the longest common subsequence of lower-case words, without stemming (Lin, 2004, with beta 1)."""
+    """ROUGE-L: F1 of the longest common subsequence of lower-case words, without stemming (Lin, 2004, with beta 1)."""
     from rapidfuzz.distance import LCSseq
 
     left, right = (_WORD.findall(text.casefold()) for text in (found, reference))

@@ -1,4 +1,4 @@
-"""The axes of the map page: what its filters and colormaps are about, and which field of a card each comes from.
+"""Axes of the map page: what its filters and colormaps are about, and which field of a card each comes from.
 
 Those that come from the listing are always there. Those that are read from cards follow the taxonomy in force:
 hfmap's own fields have their usual names and places on the page, and the fields of another taxonomy come after.
@@ -17,7 +17,9 @@ OWN = "own_"
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """`key` is its name on the page and in its addresses, `column` that of the view `datasets`.
+    """Axis of filters and colormaps.
+
+    `key` is its name on the page and in its addresses, `column` that of the view `datasets`.
 
     kind: "one", a word of the listing; "slug", one slug of the taxonomy; "slugs", a JSON list of them; "flag", 0 or 1.
     may_be_empty: an empty list is an answer.
@@ -54,7 +56,7 @@ _TOLD = (
 
 
 def axes(taxonomy: Taxonomy) -> tuple[Axis, ...]:
-    """The axes of a page, in the order of its filters. Fields of free text have no axis: the drawer tells them."""
+    """Return the axes of a page, in the order of its filters. Fields of free text have no axis: the drawer tells them."""
     by_name = {field.name: field for field in taxonomy}
     found = [_TASK, _MODALITY, _LICENCE, _SIZE, _LANGUAGE]
     for name in (*(name for name in _KNOWN if name in by_name), *(name for name in by_name if name not in _KNOWN)):
@@ -74,13 +76,13 @@ def _axis(field: Field) -> Axis:
 
 
 def told(taxonomy: Taxonomy) -> list[Field]:
-    """All fields in the order in which the drawer tells them."""
+    """Return all fields in the order in which the drawer tells them."""
     fields = [field for name in _TOLD for field in taxonomy if field.name == name]
     return fields + [field for field in taxonomy if field.name not in _TOLD]
 
 
 def heading(field: Field) -> str:
-    """What the page calls a field: its label, or a shorter word for a field of hfmap's own."""
+    """Heading of a field on the page: its label, or a shorter word for a field of hfmap's own."""
     known = _KNOWN.get(field.name)
     if known is None or field.name == "is_benchmark":
         return field.label

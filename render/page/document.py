@@ -1,4 +1,4 @@
-"""The last touches to a page: no link to another host, and a policy that lets nothing foreign run.
+"""Finish a page: no link to another host, and a content-security policy that lets nothing foreign run.
 
 The content-security policy names the hash of every script on the page. A script that came in with somebody's
 text has none of these hashes, and so would not run even if escaping failed; nor would an `onerror`.
@@ -68,7 +68,7 @@ def finish(
 
 
 def policy(hashes: Iterable[str] = (), origins: Iterable[str] = (), *, chunks: bool = True) -> str:
-    """A content-security policy. `chunks`: scripts that lie beside the page may be loaded."""
+    """Write a content-security policy. `chunks`: scripts that lie beside the page may be loaded."""
     scripts = [f"'{item}'" for item in dict.fromkeys(hashes)] + list(origins)
     if chunks:
         # A page opened from the disk has no origin that 'self' could match.
@@ -89,7 +89,7 @@ def policy(hashes: Iterable[str] = (), origins: Iterable[str] = (), *, chunks: b
 
 
 def origin(url: str) -> str:
-    """Scheme and host of an address."""
+    """Return scheme and host of an address."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 

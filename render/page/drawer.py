@@ -1,4 +1,4 @@
-"""Chunks of what only the detail drawer shows: files that lie beside the page.
+"""Details of datasets for the page's drawer, in chunks that lie beside the page.
 
 A chunk is a script: a page opened from the disk may load scripts that lie beside it, but may not fetch. Each
 calls `hfmap.details(number, rows)` with one entry per dataset, in the order of the frame.
@@ -33,7 +33,7 @@ _CLAUDE = re.compile(r"claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?:-\d{8})?")
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """What the drawer shows of the datasets of a frame, but for their cards.
+    """Claims and neighbours of the datasets of a frame; what the drawer shows but for the cards.
 
     near: by dataset_id, its neighbours as [row of the frame, distance]. digest: SHA-256, in hex, of everything here and
     of the cards' hashes; it does not depend on the order in which cards were read.
@@ -108,7 +108,7 @@ def _shown_claims(claims: list[Claim], fields: list[Field]) -> list[list[str]]:
 
 @functools.lru_cache(maxsize=256)
 def made_by(provider: str, model: str) -> str:
-    """Who read a card: "by rules", "by Claude Haiku 4.5", or by a model under its own name."""
+    """Say who read a card: "by rules", "by Claude Haiku 4.5", or by a model under its own name."""
     if provider == "local":
         return "by rules"
     claude = _CLAUDE.fullmatch(model)
@@ -120,7 +120,7 @@ def made_by(provider: str, model: str) -> str:
 
 @functools.lru_cache(maxsize=4096)  # most cards say the same of most fields
 def shown(value: str | None, *, free: bool) -> str:
-    """A field's value, given as JSON, in words; `free`: it may hold other words than the taxonomy's."""
+    """Put a field's value, given as JSON, into words; `free`: it may hold other words than the taxonomy's."""
     parsed = json.loads(value) if value else None
     if isinstance(parsed, bool):
         return "Yes" if parsed else "No"

@@ -1,4 +1,4 @@
-"""Columns of the map page, made from the database.
+"""Columns of the map page: one row per dataset on the map, and the regions that its topics name.
 
 A `Frame` holds everything that the map page shows before anyone asks for more: one row per dataset on the map
 that has a position in the newest layout, ordered by repository id, and the newest topic tree. Texts are plain
@@ -82,7 +82,7 @@ class Frame:
         return len(self.repo_ids)
 
     def digest(self) -> str:
-        """SHA-256, in hex, of every value here."""
+        """Hash every value here; SHA-256 in hex."""
         parts: dict[str, Any] = {name: getattr(self, name) for name in self.__slots__}
         parts["topics"] = [(t.name, t.layer, t.parent, t.size) for t in self.topics]
         parts["axes"] = [astuple(axis) for axis in self.axes]
@@ -90,7 +90,7 @@ class Frame:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def sizes(self) -> list[float]:
-        """Diameters of the markers in pixels: 3 + 15 · log10(likes), normalised to 0…1 over the map."""
+        """Return the diameters of the markers in pixels: 3 + 15 · log10(likes), normalised to 0…1 over the map."""
         logs = [math.log10(max(likes, 1)) for likes in self.likes]
         low, high = (min(logs), max(logs)) if logs else (0.0, 0.0)
         span = high - low
@@ -150,7 +150,7 @@ def _day(text: str | None) -> int:
 
 
 def label(value: object, *, slug: bool) -> str:
-    """What the page calls a value; `slug`: a slug of the taxonomy, to be shown as words."""
+    """Label of a value on the page; `slug`: a slug of the taxonomy, to be shown as words."""
     text = plain(value, 60)
     if not text:
         return UNKNOWN

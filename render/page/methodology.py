@@ -1,4 +1,4 @@
-"""The methodology page, made from the run itself, so that it cannot disagree with the map."""
+"""Render the methodology page from the run itself, so that it cannot disagree with the map."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ _STATUS = {
 
 
 def digest(facts: MapFacts) -> str:
-    """SHA-256, in hex, of every value of the facts."""
+    """Hash every value of the facts; SHA-256 in hex."""
     parts = {name: getattr(facts, name) for name in MapFacts.__slots__ if name != "taxonomy"}
     return hashlib.sha256(json.dumps([facts.taxonomy.digest, parts], sort_keys=True).encode()).hexdigest()
 
 
 def render(facts: MapFacts, frame: Frame, *, title: str, libraries: Vendor | None) -> str:
-    """The methodology page as HTML."""
+    """Render the methodology page as HTML."""
     from jinja2 import Environment
 
     taxonomy = facts.taxonomy
@@ -75,7 +75,7 @@ def render(facts: MapFacts, frame: Frame, *, title: str, libraries: Vendor | Non
 
 
 def versions() -> list[tuple[str, str]]:
-    """The packages that make the map, with their versions; without those that are not installed as packages."""
+    """Return the packages that make the map with their versions, without those that are not installed as packages."""
     found = []
     for name in _LIBRARIES:
         with contextlib.suppress(PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""The page pass: `index.html` and what lies beside it, drawn from the store alone.
+"""Draw the page: `index.html` and the files beside it, from the database alone, where something has changed.
 
 A page is drawn again only if something on it has changed, or its files have: the hash of all it is made from
 and of the files themselves is kept with the run. Files are replaced one by one and at once, the page last.
@@ -44,7 +44,7 @@ STYLES = ("page.css", "panels.css", "cards.css", "small.css")
 
 @dataclass(frozen=True, slots=True)
 class PageResult:
-    """Where the page is, and whether it was there already."""
+    """Path of the page, and whether it was there already."""
 
     path: Path
     skipped: bool
@@ -60,7 +60,7 @@ def ensure(
     subtitle: str | None = None,
     png: Path | None = None,
 ) -> PageResult:
-    """Make `out` hold the page of what is in the store now.
+    """Draw the page into the folder `out`, unless it holds the page of the database as it is now.
 
     `out` is a folder that can be served as it is. The subtitle states the number of datasets unless given.
     `png` is where a picture of the map goes, its dark variant beside it; the page then also gets a small one, for
@@ -136,7 +136,7 @@ def render(
     chunks: str,
     preview: str | None = None,
 ) -> str:
-    """The map page as HTML. `chunks` is how the addresses of the drawer's chunks begin, `preview` that of a picture."""
+    """Render the map page as HTML. `chunks` is how the addresses of the drawer's chunks begin, `preview` that of a picture."""
     drawing = plot.prepare(data)
     config = {
         "hub": HUB,
@@ -206,9 +206,9 @@ def _asset(name: str) -> str:
 
 
 def _assets() -> str:
-    """The hash of all that shapes a page besides the data: this package's own files, and its libraries."""
+    """The hash of all that shapes a page besides the data: this package's own files, how it escapes, its libraries."""
     folder = Path(str(files("render.page")))
-    sources = [*sorted(folder.glob("*.py")), *sorted((folder / "assets").glob("*.*"))]
+    sources = [*sorted(folder.glob("*.py")), *sorted((folder / "assets").glob("*.*")), folder.parent / "escape.py"]
     return _digest(methodology.versions(), *(_hash(source) for source in sources))
 
 

@@ -1,4 +1,4 @@
-"""The map as a picture, for papers, READMEs and previews of links: DataMapPlot's static plot.
+"""Draw the map as PNG pictures, for papers, READMEs and previews of links: DataMapPlot's static plot.
 
 Text is drawn with the typeface that comes with matplotlib, so that the same database gives the same bytes
 everywhere; the size and the colours of points are those of the page.
@@ -44,12 +44,12 @@ CARD = Format(1200, 630, 0.5)
 
 
 def dark_name(path: Path) -> Path:
-    """Where the dark variant of a picture goes: map.png → map-dark.png."""
+    """Return where the dark variant of a picture goes: map.png → map-dark.png."""
     return path.with_name(f"{path.stem}-dark{path.suffix}")
 
 
 def write(data: frame.Frame, path: Path, *, title: str, preview: Path | None = None) -> list[Path]:
-    """Draw the map into `path`, its dark variant beside it, and a preview if asked for; the files written.
+    """Draw the map into `path`, its dark variant beside it, and a preview if asked for; returns the files written.
 
     Raises:
         PassError: a file cannot be written.
@@ -64,7 +64,7 @@ def write(data: frame.Frame, path: Path, *, title: str, preview: Path | None = N
 
 
 def draw(data: frame.Frame, drawing: plot.Drawing, *, title: str, shape: Format = PRINT, dark: bool = False) -> bytes:
-    """The map as PNG."""
+    """Draw the map as PNG."""
     with patched():
         import matplotlib as mpl
 

@@ -22,7 +22,7 @@ NEUTRAL = "#3b7ea1"
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What the page adds to DataMapPlot's own: markup, style sheet and script, all trusted."""
+    """Markup, style sheet and script that the page adds to DataMapPlot's own, all trusted."""
 
     html: str
     css: str
@@ -31,7 +31,7 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A frame as DataMapPlot wants it.
+    """Coordinates, label layers and colours of a frame, as DataMapPlot takes them.
 
     coords: float32, shape (n, 2), centred, in ±HALF_EXTENT. layers: topic names per dataset, finest layer
     first, NOISE where there is none; a topic that has the name of one above it is not named again.
@@ -104,7 +104,7 @@ def _topic_colors(coords: NDArray[np.float32], frame: Frame, places: list[tuple[
 
 
 def script_urls() -> list[str]:
-    """Where DataMapPlot would link its scripts from."""
+    """Return the addresses that DataMapPlot would link its scripts from, sorted."""
     with patched():
         from datamapplot.interactive_helpers import get_js_dependency_urls
 
@@ -120,7 +120,7 @@ def draw(
     style: Style,
     vendor: Vendor | None,
 ) -> str:
-    """DataMapPlot's page as HTML.
+    """Draw a frame as DataMapPlot's HTML page.
 
     `columns` go into the page as they are and reach the page's script as `datamap.metaData`; `title` is HTML.
     Without `vendor` the libraries are left out: the caller links them.

@@ -53,6 +53,17 @@ def test_the_page_is_drawn_once_and_again_only_for_a_reason(conn: sqlite3.Connec
     assert result.path.read_bytes() != first
 
 
+@pytest.mark.parametrize("name", ["escape.py", "drawer.py", "map.js"])
+def test_other_code_draws_another_page(
+    conn: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    run, out = fill(conn, 3), tmp_path / "site"
+    draw(conn, out, run)
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: read(path) + b" " * (path.name == name))
+    assert not draw(conn, out, run)[0].skipped
+
+
 @pytest.mark.parametrize("n", [1, 2, 7])
 def test_small_maps(conn: sqlite3.Connection, tmp_path: Path, n: int) -> None:
     result, _ = draw(conn, tmp_path / "site", fill(conn, n))
