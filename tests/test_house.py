@@ -31,7 +31,6 @@ LONGEST = 350
 
 PRIVATE_DOORS = {
     "render.page.datamapplot": "DataMapPlot's page, which its public functions do not let one change",
-    "render.libraries": "whether another thread is in the middle of an import",
 }
 """The files that may use a library's private names, and what for."""
 SHARED_NAMES = {"Style"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,8 +23,6 @@ from engine.store.views import ensure_views, taxonomy_in_force
 
 FEW = 100
 """So many new cards are taken for a large share of a map whose size is not known."""
-MANY = 1_500
-"""As `render.topics.clusters.INTERPRETED`."""
 
 
 class Preload:
@@ -34,8 +33,8 @@ class Preload:
     """
 
     def __init__(self, db: Path | None = None, *, by_model: bool = False) -> None:
-        points, left = (0, FEW) if db is None else _newest_layout(db)
-        self._steps = [(1, "refresh"), (left, "rebuild"), (max(left, MANY + 1 - points), "many")]
+        left = FEW if db is None else _left_until_refit(db)
+        self._steps = [(1, "refresh"), (left, "rebuild")]
         if by_model:
             self._steps.append((left, "model"))
         self._due = 0
@@ -60,22 +59,29 @@ class Preload:
             self._thread.join()
 
     def _prepare(self) -> None:
-        from render import libraries_ahead
+        from render import libraries
+        from render.layout import projection
+        from render.page import datamapplot
 
+        steps: dict[str, Callable[[], object]] = {
+            "refresh": datamapplot.load,
+            "rebuild": projection.compile_ahead,
+            "model": partial(libraries.heavy, "toponymy"),
+        }
         while (step := self._queue.get()) is not None:
             # What fails here fails again where it is needed, and is reported there.
             with suppress(Exception):
-                getattr(libraries_ahead, step)()
+                steps[step]()
 
 
-def _newest_layout(db: Path) -> tuple[int, int]:
-    """Its points, and how many more changed datasets it bears before all is laid out anew; at least 1."""
+def _left_until_refit(db: Path) -> int:
+    """How many more changed datasets the newest layout bears before all is laid out anew; at least 1."""
     if not db.exists():
-        return 0, 1
+        return 1
     with suppress(HfmapError, sqlite3.Error), closing(open_readonly(db)) as conn:
         layout = read_newest_layout(conn)
-        return (0, 1) if layout is None else (layout.points, max(1, refit_at(layout.points) - layout.changed))
-    return 0, FEW
+        return 1 if layout is None else max(1, refit_at(layout.points) - layout.changed)
+    return FEW
 
 
 @dataclass(frozen=True, slots=True)

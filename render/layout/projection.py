@@ -65,6 +65,14 @@ def project(
     return plane[member] + _spread(member)
 
 
+def compile_ahead() -> None:
+    """Import what lays a map out anew and groups it, and have it compiled, by laying out a small one."""
+    for name in ("umap", "scipy.optimize", "scipy.spatial", "sklearn.cluster"):
+        heavy(name)
+    vectors = np.random.default_rng(0).normal(size=(_SPECTRAL + 2, 8)).astype(np.float32)
+    project(vectors, exact(vectors, N_NEIGHBORS + 1))
+
+
 def duplicates(vectors: FloatMatrix) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows that point the same way: the first row of each kind, in order, and every row's kind."""
     unit = np.ascontiguousarray(unit_rows(vectors) + np.float32(0))  # -0.0 becomes 0.0

@@ -17,8 +17,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from render.libraries import heavy
-from render.libraries_lean import instead
+from render.libraries import heavy, instead
 
 HALF_EXTENT = 15.0
 """Degrees from the middle of the drawn map to its farthest edge: the scale that DataMapPlot gives its maps. It

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from render import libraries
+from render.libraries import heavy
 
 Labels = NDArray[np.int64]
 """One group a point, shape (n,): 0, 1, … in one layer; -1 where a point belongs to none."""
@@ -36,8 +35,9 @@ MAX_TOPICS = 400
 _SMALL_SIZES = (5, 3)
 FEWEST_POINTS = 40
 """Below this many datasets there is one topic, and it is not named by a model."""
-# Up to so many points HDBSCAN runs as plain Python: at most a second, where compiling it takes half a minute.
-INTERPRETED = 1_500
+# Up to so many points scikit-learn's HDBSCAN has at most 2 CPU seconds a cut, and nothing to compile; its time grows
+# with the square. fast_hdbscan's grows with the number, but half a minute goes into compiling it the first time.
+MANY = 25_000
 _GROWTH = 1.3
 
 
@@ -114,11 +114,10 @@ def _topics(layers: list[Labels]) -> int:
 
 def _fit(plane: NDArray[np.float64], min_clusters: int, base_size: int) -> list[Labels]:
     """The layers of Toponymy's clusterer, coarsest first; none where it finds too few groups."""
-    cut = _cutter(np.ascontiguousarray(plane, dtype=np.float32))
     layers: list[Labels] = []
     size = base_size
     while True:
-        labels = cut(size)
+        labels = leaves(plane, size)
         sizes = np.bincount(labels[labels >= 0])
         if len(sizes) < max(min_clusters, 1):
             break
@@ -130,30 +129,28 @@ def _fit(plane: NDArray[np.float64], min_clusters: int, base_size: int) -> list[
     return layers[::-1][:MAX_LAYERS]
 
 
-def _cutter(plane: NDArray[np.float32]) -> Callable[[int], Labels]:
-    """HDBSCAN's tree over the points; the function gives its leaves of at least so many points as labels."""
-    import numba
+def leaves(plane: NDArray[np.float64], size: int) -> Labels:
+    """HDBSCAN's leaves: the smallest groups of at least `size` points; the same points give the same labels.
 
-    compiled = len(plane) > INTERPRETED
-    hdbscan = libraries.hdbscan(compiled=compiled)
+    Args:
+        plane: shape (n, 2), finite, n more than MIN_SAMPLES.
+        size: at least 2.
+    """
+    if len(plane) <= MANY:
+        # scikit-learn counts the point itself among its neighbours, Toponymy does not.
+        model = heavy("sklearn.cluster").HDBSCAN(
+            min_cluster_size=size, min_samples=MIN_SAMPLES + 1, cluster_selection_method="leaf", copy=True
+        )
+        return np.asarray(model.fit_predict(plane), dtype=np.int64)
+    model = heavy("fast_hdbscan").HDBSCAN(
+        min_cluster_size=size, min_samples=MIN_SAMPLES, cluster_selection_method="leaf"
+    )
+    numba = heavy("numba")
     threads = numba.get_num_threads()
-    # In several threads the spanning tree differs from run to run where distances are equal.
+    # In several threads the spanning tree differs from run to run where distances are equal. The library's own way to
+    # the same tree every time takes ten times as long.
     numba.set_num_threads(1)
     try:
-        edges = hdbscan["parallel_boruvka"](
-            hdbscan["build_kdtree"](plane),
-            1,
-            min_samples=MIN_SAMPLES,
-            sample_weights=np.zeros(1, dtype=np.float32),
-            reproducible=False,
-        )[0]
+        return np.asarray(model.fit_predict(plane), dtype=np.int64)
     finally:
         numba.set_num_threads(threads)
-    linkage = hdbscan["mst_to_linkage_tree"](edges[np.argsort(edges[:, 2])])
-
-    def cut(size: int) -> Labels:
-        tree = hdbscan["condense_tree"](linkage, size)
-        leaves = hdbscan["extract_leaves"](tree)
-        return np.asarray(hdbscan["get_cluster_label_vector"](tree, leaves, 0.0, len(plane)), dtype=np.int64)
-
-    return cut

@@ -10,13 +10,17 @@ from queue import Empty, SimpleQueue
 import pytest
 
 from engine.events import PassStarted, StageGrew
-from engine.run.passes import FEW, MANY, Preload
-from render import libraries_ahead
-from render.layout import layout
-from render.topics import clusters
+from engine.run.passes import FEW, Preload
+from render import libraries
+from render.layout import layout, projection
+from render.page import datamapplot
 from tests.render import database
 
-STEPS = ("refresh", "rebuild", "many", "model")
+STEPS = {
+    "refresh": (datamapplot, "load"),
+    "rebuild": (projection, "compile_ahead"),
+    "model": (libraries, "heavy"),
+}
 
 
 class Asked(SimpleQueue[str]):
@@ -36,8 +40,8 @@ class Asked(SimpleQueue[str]):
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     queue = Asked()
-    for step in STEPS:
-        monkeypatch.setattr(libraries_ahead, step, lambda step=step: queue.put(step))
+    for step, (module, function) in STEPS.items():
+        monkeypatch.setattr(module, function, lambda *_, step=step: queue.put(step))
     return queue
 
 
@@ -80,16 +84,6 @@ def test_only_names_by_a_model_need_what_asks_it(tmp_path: Path, asked: Asked) -
     assert [asked.next(), asked.next(), asked.next()] == ["refresh", "rebuild", "model"]
 
 
-def test_a_large_map_is_grouped_by_compiled_code(tmp_path: Path, asked: Asked) -> None:
-    assert MANY == clusters.INTERPRETED
-    preload = Preload(tmp_path / "none.sqlite")
-    preload(StageGrew("embed", MANY))
-    assert [asked.next(), asked.next()] == ["refresh", "rebuild"]
-    assert asked.done()
-    grow(preload, 1)
-    assert asked.next() == "many"
-
-
 def test_the_first_pass_waits_for_the_step_in_progress_and_drops_the_rest(
     monkeypatch: pytest.MonkeyPatch, asked: Asked
 ) -> None:
@@ -100,7 +94,7 @@ def test_the_first_pass_waits_for_the_step_in_progress_and_drops_the_rest(
         go_on.wait(30)
         asked.put("done")
 
-    monkeypatch.setattr(libraries_ahead, "refresh", slow)
+    monkeypatch.setattr(*STEPS["refresh"], slow)
     preload = Preload()
     grow(preload, FEW)
     assert begun.wait(30)
@@ -120,7 +114,7 @@ def test_a_failed_import_is_left_to_whoever_needs_it(monkeypatch: pytest.MonkeyP
         asked.put("failed")
         raise ImportError
 
-    monkeypatch.setattr(libraries_ahead, "refresh", fail)
+    monkeypatch.setattr(*STEPS["refresh"], fail)
     preload = Preload()
     grow(preload, FEW)
     assert [asked.next(), asked.next()] == ["failed", "rebuild"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -289,3 +291,14 @@ def test_coordinates_of_old_layouts_are_dropped_but_not_those_of_the_topics(conn
     placed = {i for (i,) in conn.execute("SELECT DISTINCT layout_id FROM position")}
     assert len(layouts) == KEPT_LAYOUTS + 3
     assert placed == {*layouts[:KEPT_LAYOUTS], first}
+
+
+def test_what_umap_compiles_is_kept_on_disk(conn: sqlite3.Connection) -> None:
+    """Its authors did not ask numba for it (umap-learn 0.5): this takes most of a fit's time, in every process."""
+    put(conn, cards(20))
+    ensure(conn)
+    function = importlib.import_module("umap.umap_").smooth_knn_dist
+    asked = inspect.getsource(function.py_func).partition("def ")[0]
+    assert asked.startswith("@numba.njit(")
+    assert "cache=" not in asked, "umap-learn asks for it itself now: keep_compiled can go"
+    assert function.stats.cache_path
