@@ -229,7 +229,7 @@ def plain(path: Path, clock: Clock) -> dict[str, Any]:
     warnings.simplefilter("ignore")
     from engine.store.layouts import read_points
     from engine.store.topics import TopicSource
-    from render.layout.points import read_vectors
+    from render.layout.layout import read_vectors
     from render.topics.documents import document
 
     conn = sqlite3.connect(path)

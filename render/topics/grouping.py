@@ -15,8 +15,8 @@ from engine.errors import PassError
 from engine.store.layouts import Position, read_points, read_positions
 from engine.store.topics import BY_KEY_PHRASES, Topic, TopicPlace, TopicTree
 from engine.vectors import FloatMatrix, unit_rows
+from render.layout.layout import read_vectors
 from render.layout.placement import diameter
-from render.layout.points import read_vectors
 from render.libraries import heavy
 from render.topics import clusters
 from render.topics.clusters import Labels

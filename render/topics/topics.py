@@ -24,7 +24,7 @@ from engine.store.topics import (
     read_fingerprints,
     read_newest_tree,
 )
-from render.layout.points import digest
+from render.layout.layout import digest
 from render.topics import clusters, documents, grouping, keyphrases, model_naming, naming
 from render.topics.clusters import MAX_TOPICS
 from render.topics.grouping import Ground, Grouping

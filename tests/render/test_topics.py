@@ -12,7 +12,7 @@ import pytest
 
 from engine.errors import BudgetReachedError, HfmapError, PassError, StoppedError, TransientError, UsageError
 from engine.events import Event, ItemDone, ItemFailed, PassFinished, PassStarted, Subscriber
-from engine.store.layouts import read_newest_layout
+from engine.store.layouts import Points, read_newest_layout
 from engine.store.topics import KEPT_TREES, Topic, TopicPlace, TopicTree, read_newest_tree, rename_topic
 from render.layout import layout
 from render.topics import clusters, grouping, model_naming, topics, wording
@@ -125,6 +125,14 @@ def test_nothing_changed_is_skipped(conn: sqlite3.Connection) -> None:
     conn.execute("UPDATE dataset SET pretty_name = 'Another Name' WHERE dataset_id = 1")
     conn.commit()
     assert not ensure(conn).skipped
+
+
+def test_stored_maps_hold() -> None:
+    """Hashes of a first release: under others, every map would be laid out, and its topics found and paid for, anew."""
+    points = Points([1], ["org/a"], ["text"], [5], "spec")
+    assert layout.input_hash_of(points) == "aae9fe047e24e4f3b0b4b6b66501a2d1"
+    inputs = topics._Inputs(7, 400, [("org/a", None, "b")])
+    assert inputs.hash(by_model=True) == "c6a655cb08865551b908adf4fe6949e1"
 
 
 def test_two_databases_with_the_same_cards_have_the_same_topics(tmp_path: Path) -> None:
