@@ -14,7 +14,6 @@ from engine.cli._options import correcting, db_option, json_option, reading
 from engine.cli._output import Output
 from engine.cli._text import plain
 from engine.errors import UsageError
-from engine.store.topics import rename_topic
 
 if TYPE_CHECKING:
     from engine.queries.topic_tree import TopicNode
@@ -88,6 +87,8 @@ def _rename(output: Output, db: str | None, wanted: str, name: str) -> None:
     name = " ".join("".join(c if c.isprintable() else " " for c in name).split())
     if len(name) > LONGEST_NAME:
         raise UsageError(f"A topic's name has at most {LONGEST_NAME} characters; this one has {len(name)}.")
+    from engine.store.topics import rename_topic
+
     with correcting(db) as conn:
         rename_topic(conn, int(wanted), name)
     output.say(f"Topic {wanted} is now called {name!r}. The page shows it after: hfmap map")

@@ -1,4 +1,4 @@
-"""Keeping the map still: new points go among their neighbours, and a new fit is brought back onto the old."""
+"""Placement of new points among their neighbours, and Procrustes alignment of a new fit with the old map."""
 
 from __future__ import annotations
 

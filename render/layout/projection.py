@@ -1,4 +1,4 @@
-"""UMAP, fed with exact neighbours: from vectors to the plane."""
+"""UMAP projection of vectors to the plane, fed with exact neighbours."""
 
 from __future__ import annotations
 

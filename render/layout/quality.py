@@ -1,4 +1,4 @@
-"""How much of the vectors' neighbourhoods a layout keeps."""
+"""Quality of a layout: trustworthiness, kNN preservation, subject purity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names that a group could have, made from its key phrases, languages and most typical title."""
+"""Candidates for a topic's name, made from its key phrases, languages and most typical title."""
 
 from __future__ import annotations
 

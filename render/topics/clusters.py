@@ -1,4 +1,4 @@
-"""Groups of neighbouring points in the plane, in layers from coarse to fine."""
+"""HDBSCAN clusters of a layout's points, in layers from coarse to fine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a topic is named from: each dataset as one document of names, tags and the beginning of its card."""
+"""Documents that topics are named from: names, tags and the beginning of the card of each dataset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a layout to topics without names: clustered anew, or carried over from the tree before, whose topics live on."""
+"""Topics of a layout before they have names: clustered anew, or carried over from the tree before, and which live on."""
 
 from __future__ import annotations
 

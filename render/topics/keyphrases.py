@@ -1,4 +1,4 @@
-"""Phrases that set groups of documents apart, scored by how much of a group they cover and how little else.
+"""Key phrases that set groups of documents apart, scored by how much of a group they cover and how little else.
 
 Candidates come from tags (tasks), extraction (the subject), titles and card texts. A run of words between
 punctuation and stop words is cut into phrases of one to three words. Plurals count as their singular; a phrase

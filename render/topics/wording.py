@@ -1,4 +1,4 @@
-"""Names as words: how they are written, cleaned, compared and told apart."""
+"""Spelling of topic names: title case, cleaning, comparison, numbers that tell equals apart."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ from engine.store.layouts import Points, read_newest_layout
 from engine.store.topics import KEPT_TREES, Topic, TopicPlace, TopicTree, read_newest_tree, rename_topic
 from render.layout import layout
 from render.topics import clusters, grouping, model_naming, topics, wording
+from render.topics.documents import TopicDocument
+from render.topics.naming import LocalName
 from tests.render.database import Card, blobs, cards, create, put
 from tests.render.naming_double import Encoder, Namer, letters, name_answer
 
@@ -164,6 +166,40 @@ def test_a_model_names_and_its_calls_are_known_beforehand(conn: sqlite3.Connecti
     assert ensure(conn, namer).skipped
     assert ensure(conn, None).skipped
     assert len(namer.prompts) == planned
+
+
+def test_prompts_are_toponymys() -> None:
+    """Two layers: a topic of two parts, and one with a single part, which bears that part's name and is not asked for."""
+    documents = [
+        TopicDocument(i, f"org/set-{i}", f"Set {i}", (), "", "", "", "", f"About {'abc'[i // 4]}.") for i in range(12)
+    ]
+    fine = np.arange(12) // 4
+    tree = model_naming.UnnamedTree(
+        documents=documents,
+        vectors=np.eye(12, 4, dtype=np.float32) + 1,
+        layers=[np.minimum(fine, 1), fine],
+        parents=[[None, None], [(0, 0), (0, 1), (0, 1)]],
+        kept={},
+        spare=[[LocalName("A", ["wide"])] * 2, [LocalName("B", ["narrow", "phrases"])] * 3],
+        corpus="collection of twelve",
+        most_calls=9,
+    )
+    namer, told = Namer(), list[str]()
+    found = model_naming.name_layers(tree, namer, Encoder(), told.extend)
+    assert found.names[1] == [("Named a", True), ("Named b", True), ("Named c", True)]
+    assert found.names[0] == [("Named a", True), ("Named d", True)]
+    assert told == ["Named a", "Named b", "Named c", "Named a", "Named d"]
+    assert not found.unanswered
+    (system, user), coarse = namer.prompts[0], namer.prompts[3]
+    assert "collection of twelve" in system
+    assert "clear and concise (3 to 6 word)" in system + user
+    assert '    * """Set 0\norg/set-0\nAbout a."""\n' in user
+    assert "About b." not in user
+    assert "narrow, phrases" in user
+    assert "simple (1 or 2 word)" in "".join(coarse)
+    assert "Named b" in coarse[1]
+    assert "Named c" in coarse[1]
+    assert "Named a" not in coarse[1]
 
 
 @pytest.mark.parametrize(("points", "counted"), [(160, 16), (424, 37), (5_000, 217), (5_000, 235), (100_000, 400)])
