@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 import click
 
-from engine.config import OPTIONS, Settings, load_settings
+from engine.config import Settings, load_settings
+from engine.config.options import OPTIONS
 from engine.providers import check_providers, forms
 from engine.queries import open_database
 

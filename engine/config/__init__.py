@@ -6,12 +6,11 @@ are, and which names of providers a setting may have, `engine.providers` knows.
 
 from __future__ import annotations
 
-from engine.config.options import OPTIONS, load_settings, unknown_variables
+from engine.config.options import load_settings, unknown_variables
 from engine.config.secrets import Secrets, read_secrets
 from engine.config.settings import SETTING_NAMES, Settings
 
 __all__ = [
-    "OPTIONS",
     "SETTING_NAMES",
     "Secrets",
     "Settings",
