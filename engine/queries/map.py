@@ -25,8 +25,7 @@ FROM dataset d JOIN claim c ON c.dataset_id = d.dataset_id WHERE d.on_map = 1 OR
 """
 
 
-@dataclass(frozen=True, slots=True)
-class MapPoint:
+class MapPoint(NamedTuple):
     """A dataset on the map with its position in the newest layout.
 
     first_seen_run, stored_run: the runs that first listed it, and that stored its card. values: of the columns of the
@@ -63,7 +62,7 @@ class MapTopic:
 
 
 class Claim(NamedTuple):
-    """What is claimed of a field of a dataset; a row of the view `claim`. `value` is JSON or None."""
+    """What is claimed of a field of a dataset, a person's correction first; a row of the view `claim`. `value` is JSON."""
 
     dataset_id: int
     field: str
@@ -74,12 +73,8 @@ class Claim(NamedTuple):
     model: str | None
 
 
-class Near(NamedTuple):
-    """A neighbour of a dataset, at a cosine distance."""
-
-    dataset_id: int
-    neighbor_id: int
-    distance: float
+# There are many, and plain tuples of texts and numbers cost the garbage collector nothing.
+ClaimRow = tuple[int, str, str | None, str | None, int, str, str | None]
 
 
 def view_columns(conn: sqlite3.Connection) -> frozenset[str]:
@@ -90,7 +85,7 @@ def view_columns(conn: sqlite3.Connection) -> frozenset[str]:
 def map_points(conn: sqlite3.Connection, columns: Sequence[str]) -> list[MapPoint]:
     """Read the datasets on the map that have a position, with these columns of the view, ordered by repo_id."""
     more = "".join(f', v."{name}"' for name in columns)
-    return [MapPoint(*(*row[:15], row[15:])) for row in conn.execute(_POINTS.format(columns=more))]
+    return [MapPoint._make((*row[:15], row[15:])) for row in conn.execute(_POINTS.format(columns=more))]
 
 
 def map_topics(conn: sqlite3.Connection) -> list[MapTopic]:
@@ -107,15 +102,14 @@ def map_topics(conn: sqlite3.Connection) -> list[MapTopic]:
     return [MapTopic(*(*row, tuple(members[row[0]]))) for row in rows]
 
 
-def map_claims(conn: sqlite3.Connection) -> Iterator[Claim]:
-    """Yield what is claimed of the datasets on the map, a person's correction before what was read, in order."""
-    return map(Claim._make, conn.execute(_CLAIMS))
+def map_claims(conn: sqlite3.Connection) -> Iterator[ClaimRow]:
+    """Yield what is claimed of the datasets on the map, ordered by dataset_id and field; `Claim._make` names the parts."""
+    return conn.execute(_CLAIMS)
 
 
-def map_neighbors(conn: sqlite3.Connection) -> Iterator[Near]:
-    """Yield the neighbours of every dataset of the newest layout, the nearest of each first."""
-    rows = conn.execute("SELECT dataset_id, neighbor_id, distance FROM neighbor ORDER BY dataset_id, place")
-    return map(Near._make, rows)
+def map_neighbors(conn: sqlite3.Connection) -> Iterator[tuple[int, int, float]]:
+    """Yield (dataset_id, neighbor_id, cosine distance) of the newest layout, the nearest of each dataset first."""
+    return conn.execute("SELECT dataset_id, neighbor_id, distance FROM neighbor ORDER BY dataset_id, place")
 
 
 def card_hashes(conn: sqlite3.Connection) -> Iterator[tuple[int, str]]:

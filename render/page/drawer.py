@@ -11,11 +11,12 @@ import hashlib
 import json
 import re
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
-from engine.queries.map import Claim, card_beginnings, card_hashes, map_claims, map_neighbors
+from engine.queries.map import Claim, ClaimRow, card_beginnings, card_hashes, map_claims, map_neighbors
 from engine.store.views import taxonomy_in_force
 from render.escape import lines, plain, script_json
 from render.page.axes import heading, told
@@ -35,14 +36,14 @@ _CLAUDE = re.compile(r"claude-([a-z]+)-(\d+)(?:-(\d{1,2}))?(?:-\d{8})?")
 class Details:
     """Claims and neighbours of the datasets of a frame; what the drawer shows but for the cards.
 
-    near: by dataset_id, its neighbours as [row of the frame, distance]. digest: SHA-256, in hex, of everything here and
+    near: by dataset_id, its neighbours as (row of the frame, distance). digest: SHA-256, in hex, of everything here and
     of the cards' hashes; it does not depend on the order in which cards were read.
     """
 
     ids: list[int]
     fields: list[Field]
-    claims: Mapping[int, list[Claim]]
-    near: Mapping[int, list[list[float]]]
+    claims: Mapping[int, list[ClaimRow]]
+    near: Mapping[int, list[tuple[int, float]]]
     digest: str
 
 
@@ -53,16 +54,15 @@ def read(conn: sqlite3.Connection, frame: Frame) -> Details:
     state = hashlib.sha256(taxonomy.digest.encode())
     for card in card_hashes(conn):
         state.update(repr(card).encode())
-    claims: dict[int, list[Claim]] = defaultdict(list)
-    for claim in map_claims(conn):
-        if claim.dataset_id in row_of:
-            state.update(repr(claim[:]).encode())
-            claims[claim.dataset_id].append(claim)
-    near: dict[int, list[list[float]]] = {}
-    for dataset_id, neighbor_id, distance in map_neighbors(conn):
-        row = row_of.get(neighbor_id)
-        if row is not None and len(found := near.setdefault(dataset_id, [])) < NEIGHBORS:
-            found.append([row, round(distance, 4)])
+    claims: dict[int, list[ClaimRow]] = {}
+    for dataset_id, found in groupby(map_claims(conn), itemgetter(0)):
+        if dataset_id in row_of:
+            claims[dataset_id] = list(found)
+            state.update(repr(claims[dataset_id]).encode())
+    near: dict[int, list[tuple[int, float]]] = {}
+    for dataset_id, listed in groupby(map_neighbors(conn), itemgetter(0)):
+        rows = [(row_of[neighbor], round(distance, 4)) for _, neighbor, distance in listed if neighbor in row_of]
+        near[dataset_id] = rows[:NEIGHBORS]
     state.update(repr(near).encode())
     return Details(frame.dataset_ids, told(taxonomy), claims, near, state.hexdigest())
 
@@ -84,9 +84,9 @@ def chunks(conn: sqlite3.Connection, details: Details) -> Iterator[str]:
         yield f"hfmap.details({number},{script_json(rows)});\n"
 
 
-def _shown_claims(claims: list[Claim], fields: list[Field]) -> list[list[str]]:
+def _shown_claims(rows: list[ClaimRow], fields: list[Field]) -> list[list[str]]:
     """Heading, value, quote, what proves it, and who says so, of each field that something is claimed of."""
-    by_field = {claim.field: claim for claim in claims}
+    by_field = {claim.field: claim for claim in map(Claim._make, rows)}
     found = []
     for field in fields:
         claim = by_field.get(field.name)

@@ -124,18 +124,18 @@ def read(conn: sqlite3.Connection) -> Frame:
         frame.y.append(point.y)
     *columns, stages = zip(*(point.values for point in points), strict=True) if points else [()] * (len(found) + 1)
     for axis, values in zip(found, columns, strict=True):
+        # Most datasets share their values with others: each is put into words once.
         if axis.kind == "slugs":
-            lists = [_labels(value, empty="None" if axis.may_be_empty else UNKNOWN) for value in values]
-            frame.bits[axis.key], frame.vocabularies[axis.key] = _encode_lists(lists)
+            lists = {value: _labels(value, empty="None" if axis.may_be_empty else UNKNOWN) for value in set(values)}
+            frame.bits[axis.key], frame.vocabularies[axis.key] = _encode_lists([lists[value] for value in values])
         else:
-            labels = [
-                _flag(value) if axis.kind == "flag" else label(value, slug=axis.kind == "slug") for value in values
-            ]
-            frame.codes[axis.key], frame.vocabularies[axis.key] = _encode(axis.key, labels)
+            flag, slug = axis.kind == "flag", axis.kind == "slug"
+            labels = {value: _flag(value) if flag else label(value, slug=slug) for value in set(values)}
+            frame.codes[axis.key], frame.vocabularies[axis.key] = _encode(axis.key, [labels[value] for value in values])
     if "stage" in frame.bits:
         # One of its stages, for the colours.
-        labels = [label(stage, slug=True) for stage in stages]
-        frame.codes["primary"], frame.vocabularies["primary"] = _encode("primary", labels)
+        spelled = [label(stage, slug=True) for stage in stages]
+        frame.codes["primary"], frame.vocabularies["primary"] = _encode("primary", spelled)
     stored = max((point.stored_at or "" for point in points), default="")
     frame.day = date.fromisoformat(stored[:10]) if stored else None
     _add_topics(frame, map_topics(conn))
