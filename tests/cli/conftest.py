@@ -7,12 +7,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engine.store.connection import prepare
+from tests.database import Database
 
 ROOT = Path(__file__).parents[2]
 NOW = "2026-11-20T10:00:00+00:00"
@@ -86,47 +88,30 @@ def database(tmp_path: Path) -> Path:
 
 def fill(path: Path) -> None:
     prepare(path)
-    conn = sqlite3.connect(path)
-    with conn:
-        conn.execute("PRAGMA foreign_keys = ON")
-        conn.execute(
-            "INSERT INTO run (run_id, command, source, started_at, finished_at, outcome, exit_code)"
-            " VALUES (1, 'sync', 'hub', ?, '2026-11-20T10:01:30+00:00', 'partial', 3)",
-            (NOW,),
-        )
-        for spec_id, stage in enumerate(("embed", "extract", "summarize"), 1):
-            conn.execute(
-                "INSERT INTO spec (spec_id, stage, spec_hash, provider, model, parameters, created_at)"
-                " VALUES (?, ?, ?, 'local', 'rules-1', '{}', ?)",
-                (spec_id, stage, f"h{spec_id}", NOW),
-            )
-            conn.execute("INSERT INTO current_spec (stage, spec_id) VALUES (?, ?)", (stage, spec_id))
-        for number, row in enumerate(DATASETS, 1):
-            _dataset(conn, number, *row)
-        conn.execute(
-            "INSERT INTO failure (dataset_id, stage, spec_id, input_hash, kind, reason, attempts,"
-            " run_id, failed_at) VALUES"
-            " (4, 'extract', 2, 'hash4', 'permanent', 'The model declined.', 1, 1, ?)",
-            (NOW,),
-        )
-        conn.execute(
-            "INSERT INTO failure (dataset_id, stage, spec_id, input_hash, kind, reason, attempts,"
-            " run_id, failed_at) VALUES"
-            " (6, 'card', NULL, NULL, 'transient', '503 Service Unavailable', 5, 1, ?)",
-            (NOW,),
-        )
-        conn.execute(
-            "INSERT INTO call (run_id, stage, provider, model, items, input_tokens, output_tokens, usd,"
-            " seconds, outcome, finished_at)"
-            " VALUES (1, 'extract', 'anthropic', 'claude-haiku', 1, 1000, 100, 0.0015, 0.9, 'ok', ?)",
-            (NOW,),
-        )
-    conn.close()
+    with closing(Database(sqlite3.connect(path), NOW)) as db:
+        db.conn.execute("PRAGMA foreign_keys = ON")
+        run = db.run(source="hub", finished_at="2026-11-20T10:01:30+00:00", outcome="partial", exit_code=3)
+        specs = [db.spec(stage) for stage in ("embed", "extract", "summarize")]
+        for row in DATASETS:
+            _dataset(db, specs, *row)
+        failed = {"run_id": run, "failed_at": NOW}
+        db.insert(
+            "failure", dataset_id=4, stage="extract", spec_id=specs[1], input_hash="hash4", kind="permanent",
+            reason="The model declined.", attempts=1, **failed,
+        )  # fmt: skip
+        db.insert(
+            "failure", dataset_id=6, stage="card", kind="transient", reason="503 Service Unavailable", attempts=5,
+            **failed,
+        )  # fmt: skip
+        db.insert(
+            "call", run_id=run, stage="extract", provider="anthropic", model="claude-haiku", items=1,
+            input_tokens=1000, output_tokens=100, usd=0.0015, seconds=0.9, outcome="ok", finished_at=NOW,
+        )  # fmt: skip
 
 
 def _dataset(
-    conn: sqlite3.Connection,
-    number: int,
+    db: Database,
+    specs: list[int],
     repo_id: str,
     pretty: str | None,
     likes: int,
@@ -135,51 +120,25 @@ def _dataset(
     summary: str | None,
     subject: str | None,
 ) -> None:
+    embed, extract, summarize = specs
     author, name = repo_id.split("/")
-    conn.execute(
-        "INSERT INTO dataset (dataset_id, repo_id, author, name, pretty_name, url, rank, on_map, likes,"
-        " downloads, tags, card_status, card_reason, license_family)"
-        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,'MIT')",
-        (number, repo_id, author, name, pretty, f"https://huggingface.co/datasets/{repo_id}", number,
-         status == "ok", likes, likes * 10, '["language:en"]', status, None if status == "ok" else "said no"),
+    number = db.dataset(
+        repo_id, author=author, name=name, pretty_name=pretty, url=f"https://huggingface.co/datasets/{repo_id}",
+        on_map=status == "ok", likes=likes, downloads=likes * 10, tags='["language:en"]', card_status=status,
+        card_reason=None if status == "ok" else "said no", license_family="MIT",
     )  # fmt: skip
     if card is None:
         return
-    conn.execute(
-        "INSERT INTO card (dataset_id, repo_id, pretty_name, text, body_chars, front_matter, input_hash,"
-        " stored_at) VALUES (?,?,?,?,?,'none',?,?)",
-        (number, repo_id, pretty, card, len(card), f"hash{number}", NOW),
-    )
-    vector = np.zeros(4, dtype="<f4")
+    key = db.card(number, card, repo_id=repo_id, pretty_name=pretty, front_matter="none")
+    vector = np.zeros(4)
     vector[number % 4], vector[0] = 1.0, vector[0] + 0.5
-    result = _result(conn, 1, number)
-    conn.execute(
-        "INSERT INTO embedding (result_id, dimensions, vector) VALUES (?, 4, ?)",
-        (result, (vector / np.linalg.norm(vector)).tobytes()),
-    )
+    db.embedding(db.result(embed, key), vector / np.linalg.norm(vector))
     if subject:
-        result = _result(conn, 2, number)
-        conn.execute(
-            "INSERT INTO field_value (result_id, field, value, quote, verified, confidence)"
-            " VALUES (?, 'subject_domain', ?, ?, 1, 0.9)",
-            (result, f'"{subject}"', card[:10]),
-        )
-        conn.execute(
-            "INSERT INTO field_value (result_id, field, value, quote)"
-            " VALUES (?, 'geo_scope', '[\"not_stated\"]', 'made up')",
-            (result,),
-        )
+        result = db.result(extract, key)
+        db.field(result, "subject_domain", subject, quote=card[:10], verified=1, confidence=0.9)
+        db.field(result, "geo_scope", ["not_stated"], quote="made up")
     if summary:
-        conn.execute("INSERT INTO summary (result_id, text) VALUES (?, ?)", (_result(conn, 3, number), summary))
-
-
-def _result(conn: sqlite3.Connection, spec: int, number: int) -> int:
-    cursor = conn.execute(
-        "INSERT INTO result (spec_id, input_hash, run_id, created_at) VALUES (?,?,1,?)",
-        (spec, f"hash{number}", NOW),
-    )
-    assert cursor.lastrowid is not None
-    return cursor.lastrowid
+        db.summary(db.result(summarize, key), summary)
 
 
 @pytest.fixture
@@ -215,16 +174,13 @@ def hfmap(tmp_path: Path, child_environment: Callable[..., dict[str, str]]) -> R
 @pytest.fixture
 def enriched(database: Path) -> None:
     """Fields that every ready question of the README finds something in."""
-    conn = sqlite3.connect(database)
-    with conn:
-        result = conn.execute("SELECT result_id FROM in_force WHERE dataset_id = 1 AND stage = 'extract'").fetchone()[0]
-        for field, value in (
-            ("training_stage", '["preference", "sft"]'),
-            ("upstream_models", '["GPT-4"]'),
-            ("provenance_method", '"web-scraped"'),
-        ):
-            conn.execute(
-                "INSERT INTO field_value (result_id, field, value, quote, verified) VALUES (?, ?, ?, 'q', 1)",
-                (result, field, value),
-            )
-    conn.close()
+    more = {
+        "training_stage": ["preference", "sft"],
+        "upstream_models": ["GPT-4"],
+        "provenance_method": "web-scraped",
+    }
+    with closing(Database(sqlite3.connect(database))) as db:
+        (result,) = db.conn.execute(
+            "SELECT result_id FROM in_force WHERE dataset_id = 1 AND stage = 'extract'"
+        ).fetchone()
+        db.fields(result, more)

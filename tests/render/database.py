@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-SCHEMA = Path(__file__).parents[2] / "hfmap.sqlite.schema.sql"
+from tests.database import Database
+
 NOW = "2026-01-01T00:00:00Z"
 
 
@@ -27,54 +28,37 @@ class Card:
 
 
 def create(path: Path) -> sqlite3.Connection:
-    conn = sqlite3.connect(path)
-    conn.executescript(SCHEMA.read_text(encoding="utf-8"))
-    conn.execute("PRAGMA foreign_keys = ON")
-    conn.execute("INSERT INTO run (run_id, command, started_at) VALUES (1, 'sync', ?)", (NOW,))
-    for spec_id, stage in ((1, "embed"), (2, "extract")):
-        conn.execute("INSERT INTO spec VALUES (?, ?, 'spec', 'local', 'model', '{}', ?)", (spec_id, stage, NOW))
-        conn.execute("INSERT INTO current_spec VALUES (?, ?)", (stage, spec_id))
-    conn.commit()
-    return conn
+    """A database with a run, and with specs of embeddings (1) and extraction (2) in force."""
+    db = Database(path, NOW)
+    db.run()
+    for stage in ("embed", "extract"):
+        db.spec(stage, "local", "model", digest="spec")
+    db.conn.commit()
+    return db.conn
 
 
 def put(conn: sqlite3.Connection, cards: Sequence[Card]) -> None:
     """Add cards, or change those that are there."""
+    db = Database(conn, NOW)
     for card in cards:
         text_hash = hashlib.blake2b(card.text.encode(), digest_size=8).hexdigest()
-        conn.execute(
-            "INSERT INTO dataset (repo_id, name, pretty_name, on_map, tags, card_status)"
-            " VALUES (?, ?, ?, 1, ?, 'ok')"
-            " ON CONFLICT (repo_id) DO UPDATE SET pretty_name = excluded.pretty_name, tags = excluded.tags,"
-            " on_map = 1",
-            (card.repo_id, card.repo_id.rpartition("/")[2], card.pretty_name, json.dumps(list(card.tags))),
-        )
-        (dataset_id,) = conn.execute("SELECT dataset_id FROM dataset WHERE repo_id = ?", (card.repo_id,)).fetchone()
-        for column, value in card.columns.items():
-            conn.execute(f"UPDATE dataset SET {column} = ? WHERE dataset_id = ?", (value, dataset_id))
-        conn.execute(
-            "INSERT INTO card (dataset_id, repo_id, pretty_name, text, body_chars, front_matter, input_hash,"
-            " stored_at) VALUES (?, ?, ?, ?, ?, 'ok', ?, ?) ON CONFLICT (dataset_id) DO UPDATE"
-            " SET text = excluded.text, input_hash = excluded.input_hash",
-            (dataset_id, card.repo_id, card.pretty_name, card.text, len(card.text), text_hash, NOW),
-        )
-        vector = np.asarray(card.vector, dtype="<f4")
-        for spec_id in (1, 2) if card.subject else (1,):
-            cursor = conn.execute(
-                "INSERT OR IGNORE INTO result (spec_id, input_hash, run_id, created_at) VALUES (?, ?, 1, ?)",
-                (spec_id, text_hash, NOW),
+        known = conn.execute("SELECT dataset_id FROM dataset WHERE repo_id = ?", (card.repo_id,)).fetchone()
+        columns = {"pretty_name": card.pretty_name, "tags": json.dumps(list(card.tags)), "on_map": 1} | card.columns
+        if known is None:
+            number = db.dataset(card.repo_id, **{"rank": None, "card_status": "ok"} | columns)
+            db.card(number, card.text, repo_id=card.repo_id, pretty_name=card.pretty_name, input_hash=text_hash)
+        else:
+            (number,) = known
+            sets = ", ".join(f"{name} = ?" for name in columns)
+            conn.execute(f"UPDATE dataset SET {sets} WHERE dataset_id = ?", (*columns.values(), number))
+            conn.execute(
+                "UPDATE card SET text = ?, input_hash = ? WHERE dataset_id = ?", (card.text, text_hash, number)
             )
-            if not cursor.rowcount:
-                continue
-            if spec_id == 1:
-                conn.execute(
-                    "INSERT INTO embedding VALUES (?, ?, ?)", (cursor.lastrowid, vector.size, vector.tobytes())
-                )
-            else:
-                conn.execute(
-                    "INSERT INTO field_value (result_id, field, value) VALUES (?, 'subject_domain', ?)",
-                    (cursor.lastrowid, json.dumps(card.subject)),
-                )
+        done = {row[0] for row in conn.execute("SELECT spec_id FROM result WHERE input_hash = ?", (text_hash,))}
+        if 1 not in done:
+            db.embedding(db.result(1, text_hash), card.vector)
+        if card.subject and 2 not in done:
+            db.field(db.result(2, text_hash), "subject_domain", card.subject)
     conn.commit()
 
 

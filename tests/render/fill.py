@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import random
 import sqlite3
-import struct
 from pathlib import Path
 
-SCHEMA = Path(__file__).parents[2] / "hfmap.sqlite.schema.sql"
+from tests.database import SCHEMA, Database
+
 DIMENSIONS = 16
 
 SUBJECTS = [
@@ -56,55 +55,30 @@ def fill(conn: sqlite3.Connection, n: int, seed: int = 0, hostile: bool = False,
     `hostile` puts texts that try to run as scripts into every field a stranger can write. `layers` is the
     number of topic layers; by default as many as a map of that size has.
     """
-    rng = random.Random(seed)
-    run = conn.execute(
-        "INSERT INTO run (command, source, started_at, finished_at, outcome, exit_code) VALUES"
-        " ('sync', 'hub', '2026-04-02T10:00:00Z', '2026-04-02T10:07:00Z', 'done', 0)"
-    ).lastrowid
-    assert run is not None
-    specs = _specs(conn)
+    rng, db = random.Random(seed), Database(conn, "2026-04-02T10:00:00Z")
+    run = db.run(source="hub", finished_at="2026-04-02T10:07:00Z", outcome="done", exit_code=0)
+    haiku = ("anthropic", "claude-haiku-4-5-20251001")
+    models = {"embed": ("local", "static-16"), "extract": haiku, "summarize": haiku}
+    specs = {stage: db.spec(stage, *model, digest=stage) for stage, model in models.items()}
     if layers is None:
         layers = 0 if n < 3 else 1 if n < 40 else 2 if n < 400 else 3
     centers = [(rng.uniform(-9, 9), rng.uniform(-7, 7)) for _ in range(max(1, min(24, n // 30)))]
-    layout = conn.execute(
-        "INSERT INTO layout (run_id, input_hash, parameters, points, created_at)"
-        " VALUES (?, 'layout', '{\"method\": \"umap\", \"n_neighbors\": 15}', ?, '2026-04-02T10:06:00Z')",
-        (run, n),
-    ).lastrowid
-    groups = []
+    groups, places = [], {}
     for i in range(n):
         group = rng.randrange(len(centers))
         groups.append(group)
-        _dataset(conn, rng, i, run, specs, hostile=hostile)
+        _dataset(db, rng, i, run, specs, hostile=hostile)
         x, y = (c + rng.gauss(0, 0.7) for c in centers[group])
-        conn.execute("INSERT INTO position (layout_id, dataset_id, x, y) VALUES (?, ?, ?, ?)", (layout, i + 1, x, y))
-    _neighbors(conn, layout or 0, n)
+        places[i + 1] = (x, y)
+    layout = db.layout(run, places, parameters='{"method": "umap", "n_neighbors": 15}')
+    _neighbors(conn, layout, n)
     if layers:
-        _topics(conn, run, layout or 0, groups, len(centers), layers, hostile=hostile)
+        _topics(db, run, layout, groups, layers, hostile=hostile)
     conn.commit()
     return run
 
 
-def _specs(conn: sqlite3.Connection) -> dict[str, int]:
-    specs = {}
-    for stage, provider, model in (
-        ("embed", "local", "static-16"),
-        ("extract", "anthropic", "claude-haiku-4-5-20251001"),
-        ("summarize", "anthropic", "claude-haiku-4-5-20251001"),
-    ):
-        cursor = conn.execute(
-            "INSERT INTO spec (stage, spec_hash, provider, model, parameters, created_at)"
-            " VALUES (?, ?, ?, ?, '{}', '2026-04-02T10:00:00Z')",
-            (stage, stage, provider, model),
-        )
-        specs[stage] = cursor.lastrowid or 0
-        conn.execute("INSERT INTO current_spec (stage, spec_id) VALUES (?, ?)", (stage, specs[stage]))
-    return specs
-
-
-def _dataset(
-    conn: sqlite3.Connection, rng: random.Random, i: int, run: int, specs: dict[str, int], *, hostile: bool
-) -> None:
+def _dataset(db: Database, rng: random.Random, i: int, run: int, specs: dict[str, int], *, hostile: bool) -> None:
     def text(fallback: str) -> str:
         return HOSTILE[rng.randrange(len(HOSTILE))] if hostile else fallback
 
@@ -114,35 +88,20 @@ def _dataset(
     repo_id = f"{author}/{name}" if i % 7 else name
     likes, downloads = int(10 ** rng.uniform(0, 4)), int(10 ** rng.uniform(0, 6.5))
     created = f"{rng.randrange(2021, 2026)}-{rng.randrange(1, 13):02d}-{rng.randrange(1, 29):02d}T09:00:00Z"
-    conn.execute(
-        "INSERT INTO dataset (dataset_id, repo_id, author, name, pretty_name, rank, on_map, likes, downloads,"
-        " created_at, last_modified, license, license_family, size_category, language, task_category, modality,"
-        " card_status, card_checked_at, first_seen_run, last_seen_run)"
-        " VALUES (?,?,?,?,?,?,1,?,?,?,'2026-03-01T00:00:00Z',?,?,?,?,?,?,'ok','2026-04-02T10:01:00Z',?,?)",
-        (
-            i + 1, repo_id, author, name, text(words.title()) if i % 3 else None, i + 1, likes, downloads, created,
-            text("cc-by-4.0"), text(rng.choice(FAMILIES)), text(rng.choice(SIZES)), text(rng.choice(LANGUAGES)),
-            text(rng.choice(TASKS)), text(rng.choice(MODALITIES)), run, run,
-        ),
+    number = db.dataset(
+        repo_id, dataset_id=i + 1, author=author, name=name, pretty_name=text(words.title()) if i % 3 else None,
+        rank=i + 1, likes=likes, downloads=downloads, created_at=created, last_modified="2026-03-01T00:00:00Z",
+        license=text("cc-by-4.0"), license_family=text(rng.choice(FAMILIES)), size_category=text(rng.choice(SIZES)),
+        language=text(rng.choice(LANGUAGES)), task_category=text(rng.choice(TASKS)),
+        modality=text(rng.choice(MODALITIES)), card_status="ok", card_checked_at=db.now, first_seen_run=run,
+        last_seen_run=run,
     )  # fmt: skip
     sentence = f"{words.capitalize()} records number {i} with annotations by {rng.randrange(2, 90)} people."
     body = text(sentence) + "\n\n" + sentence * 4
-    conn.execute(
-        "INSERT INTO card (dataset_id, repo_id, pretty_name, text, body_chars, front_matter, input_hash,"
-        " stored_at, stored_run) VALUES (?, ?, ?, ?, ?, 'ok', ?, '2026-04-02T10:01:00Z', ?)",
-        (i + 1, repo_id, None, body, len(body), f"card-{i}", run),
-    )
-    results = {}
-    for stage, spec in specs.items():
-        results[stage] = conn.execute(
-            "INSERT INTO result (spec_id, input_hash, run_id, created_at) VALUES (?, ?, ?, '2026-04-02T10:02:00Z')",
-            (spec, f"card-{i}", run),
-        ).lastrowid
-    vector = struct.pack(f"<{DIMENSIONS}f", *(rng.gauss(0, 1) for _ in range(DIMENSIONS)))
-    conn.execute(
-        "INSERT INTO embedding (result_id, dimensions, vector) VALUES (?, ?, ?)", (results["embed"], DIMENSIONS, vector)
-    )
-    conn.execute("INSERT INTO summary (result_id, text) VALUES (?, ?)", (results["summarize"], text(sentence)))
+    key = db.card(number, body, repo_id=repo_id, input_hash=f"card-{i}", stored_run=run)
+    results = {stage: db.result(spec, key, run) for stage, spec in specs.items()}
+    db.embedding(results["embed"], [rng.gauss(0, 1) for _ in range(DIMENSIONS)])
+    db.summary(results["summarize"], text(sentence))
     fields = {
         "subject_domain": text(rng.choice(SUBJECTS)),
         "provenance_method": rng.choice(PROVENANCE),
@@ -156,10 +115,8 @@ def _dataset(
     for field, value in fields.items():
         if rng.random() < 0.03:
             continue
-        conn.execute(
-            "INSERT INTO field_value (result_id, field, value, quote, verified, confidence) VALUES (?,?,?,?,?,NULL)",
-            (results["extract"], field, json.dumps(value), text(sentence[:40]), int(rng.random() < 0.9)),
-        )
+        quote = text(sentence[:40])
+        db.field(results["extract"], field, value, quote=quote, verified=int(rng.random() < 0.9))
 
 
 def _neighbors(conn: sqlite3.Connection, layout: int, n: int) -> None:
@@ -174,14 +131,8 @@ def _neighbors(conn: sqlite3.Connection, layout: int, n: int) -> None:
     )
 
 
-def _topics(
-    conn: sqlite3.Connection, run: int, layout: int, groups: list[int], k: int, layers: int, *, hostile: bool
-) -> None:
-    tree = conn.execute(
-        "INSERT INTO topic_tree (run_id, layout_id, input_hash, parameters, layers, created_at)"
-        " VALUES (?, ?, 'topics', '{}', ?, '2026-04-02T10:07:00Z')",
-        (run, layout, layers),
-    ).lastrowid
+def _topics(db: Database, run: int, layout: int, groups: list[int], layers: int, *, hostile: bool) -> None:
+    tree = db.topic_tree(run, layout, layers)
     above: dict[int, int] = {}
     for layer in range(layers):
         step = 2 ** (layers - 1 - layer)
@@ -190,19 +141,11 @@ def _topics(
             # Some datasets belong to no topic of the finer layers, as with a real clustering.
             if layer == 0 or (i + layer) % 9:
                 members.setdefault(group // step, []).append(i + 1)
+        made: dict[int, int] = {}
         for key, ids in sorted(members.items()):
             name = f"{WORDS[key % len(WORDS)].title()} {WORDS[(key + layer + 3) % len(WORDS)].title()} {key}"
             if hostile:
                 name = f"{HOSTILE[key % len(HOSTILE)]} {key}"
             parent = above.get(key * step // (2 * step)) if layer else None
-            topic = conn.execute(
-                "INSERT INTO topic (tree_id, layer, name, named_by, key_phrases, parent_id, size)"
-                " VALUES (?, ?, ?, 'phrases', '[]', ?, ?)",
-                (tree, layer, name, parent, len(ids)),
-            ).lastrowid
-            conn.executemany(
-                "INSERT INTO topic_member (tree_id, dataset_id, layer, topic_id) VALUES (?, ?, ?, ?)",
-                [(tree, i, layer, topic) for i in ids],
-            )
-            members[key] = [topic or 0]
-        above = {key: ids[0] for key, ids in members.items()}
+            made[key] = db.topic(tree, layer, name, ids, parent_id=parent)
+        above = made

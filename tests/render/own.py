@@ -8,8 +8,9 @@ from typing import Any
 
 from engine.store.views import ensure_views
 from taxonomy.model import loads
+from tests.database import SCHEMA, Database
 
-from .fill import SCHEMA, fill
+from .fill import fill
 
 OWN: dict[str, Any] = {
     "name": "moods",
@@ -58,8 +59,5 @@ def fill_own(conn: sqlite3.Connection, n: int) -> int:
             "places": ["the far-north"],
             "noisy": i % 4 == 0,
         }
-        conn.executemany(
-            "INSERT INTO field_value (result_id, field, value, quote, verified) VALUES (?, ?, ?, 'in the card', 1)",
-            [(result, field, json.dumps(value)) for field, value in values.items()],
-        )
+        Database(conn).fields(result, values, "in the card")
     return run

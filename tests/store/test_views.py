@@ -20,6 +20,7 @@ from engine.store.overrides import Correction, clear_corrections, put_correction
 from engine.store.results import Spec, put_in_force
 from engine.store.views import datasets_view, ensure_views, load_taxonomy, taxonomy_in_force, update_model_names
 from taxonomy.model import Taxonomy, dumps, load, loads
+from tests.database import Database
 
 NOW = "2026-11-20T10:00:00Z"
 PROMISED = [
@@ -72,7 +73,7 @@ def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     path = tmp_path / "hfmap.sqlite"
     prepare(path)
     with open_passes(path) as conn:
-        conn.execute("INSERT INTO run (run_id, command, started_at) VALUES (1, 'sync', ?)", (NOW,))
+        Database(conn, NOW).run()
         for stage in ("extract", "summarize"):
             put_in_force(conn, Spec(stage, "local", "rules", {}))
         yield conn
@@ -80,23 +81,13 @@ def conn(tmp_path: Path) -> Iterator[sqlite3.Connection]:
 
 def add(conn: sqlite3.Connection, repo_id: str, summary: str = "A thing.", **fields: object) -> int:
     """A dataset with a card, a summary and these fields."""
-    number = conn.execute("SELECT coalesce(max(dataset_id), 0) + 1 FROM dataset").fetchone()[0]
-    conn.execute(
-        "INSERT INTO dataset (dataset_id, repo_id, name, rank, on_map, card_status) VALUES (?, ?, 'n', ?, 1, 'ok')",
-        (number, repo_id, number),
-    )
+    db = Database(conn, NOW)
+    number = db.dataset(repo_id, name="n", card_status="ok")
     store_card(conn, number, repo_id)
     spec = dict(conn.execute("SELECT stage, spec_id FROM current_spec"))
-    result = "INSERT INTO result (spec_id, input_hash, run_id, created_at) VALUES (?, ?, 1, ?)"
-    extracted = conn.execute(result, (spec["extract"], f"hash{number}", NOW)).lastrowid
-    for field, value in fields.items():
-        conn.execute(
-            "INSERT INTO field_value (result_id, field, value, quote, verified) VALUES (?, ?, ?, 'a quote', 1)",
-            (extracted, field, None if value is None else json.dumps(value)),
-        )
-    summarized = conn.execute(result, (spec["summarize"], f"hash{number}", NOW)).lastrowid
-    conn.execute("INSERT INTO summary (result_id, text) VALUES (?, ?)", (summarized, summary))
-    return int(number)
+    db.fields(db.result(spec["extract"], f"hash{number}"), fields, "a quote")
+    db.summary(db.result(spec["summarize"], f"hash{number}"), summary)
+    return number
 
 
 def store_card(conn: sqlite3.Connection, number: int, repo_id: str, version: str = "") -> None:
