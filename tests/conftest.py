@@ -75,9 +75,19 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+LONG = (
+    "render/test_layout_neighbors.py", "cli/test_map.py", "test_crash.py", "browser/test_widgets.py", "browser/test_pages.py",
+    "render/test_topics.py", "test_faults.py", "test_batch.py", "browser/test_access.py", "browser/test_tour.py",
+    "render/test_clusters.py", "browser/test_filters.py", "browser/test_map.py", "test_estimate.py", "render/test_page.py",
+    "test_sync.py", "render/test_layout.py", "test_budget.py", "taxonomy/test_cardtext.py", "providers/test_openai.py",
+)  # fmt: skip
+"""The files that take longest, longest first: no worker is to be left alone with one of them at the end."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files of whole runs first: they take longest, and no worker is to be left alone with one at the end."""
-    items.sort(key=lambda item: item.path.parent != ROOT / "tests")
+    """Put long files first; a file goes to one worker as a whole."""
+    places = {ROOT / "tests" / name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: places.get(item.path, len(LONG)))
 
 
 @pytest.fixture

@@ -68,7 +68,9 @@ async def run(services: Services, db: Path, **changes: Any) -> None:
 
 
 def calls(services: Services) -> dict[str, int]:
-    found = {kind: services.count(kind) for kind in ("card", "embed", "extract", "summarize")}
+    found = {kind: services.count(kind) for kind in ("card", "extract", "summarize")}
+    # Texts, since how many of them share a call is a matter of time.
+    found["embed"] = services.keys("embed").total()
     services.reset_log()
     return found
 
@@ -81,7 +83,7 @@ async def test_a_new_summary_prompt_summarizes_anew_and_going_back_is_free(tmp_p
     with Services(generated_cards(20, seed=21)) as services:
         services.anthropic.answer = None
         await run(services, db)
-        assert calls(services) == {"card": 20, "embed": 1, "extract": 20, "summarize": 20}
+        assert calls(services) == {"card": 20, "embed": 20, "extract": 20, "summarize": 20}
         first = rows("SELECT repo_id, summary FROM datasets ORDER BY repo_id")
 
         await run(services, db, summary_prompt=summary_system() + "\nPrefer numbers to adjectives.")

@@ -31,4 +31,4 @@ def test_embeddings_of_others_are_not_compared(run_hfmap: Run) -> None:
         run_hfmap("sync", "--no-map", env=services.env)
         done = run_hfmap("search", "--semantic", "birds", env=services.env, code=2)
         assert "embed-v4.0" in done.stderr
-        assert services.count("embed") == 1
+        assert services.cohere.texts_embedded == 5
