@@ -92,10 +92,11 @@ def __dir__() -> list[str]:
 def open_database(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a database for reading: rows addressed by name or number; text that is not UTF-8 never raises.
 
-    The connection sees what was last committed, also while a sync runs, and belongs to the thread that opened it.
+    The connection sees what was last committed, also while a sync runs, and belongs to the thread that opened it. A file of
+    an earlier version is read as it is, if its tables are those of the present.
 
     Raises:
-        StoreError: there is no such file, or it is not a present hfmap database.
+        StoreError: there is no such file, or it is not a database that this hfmap reads.
     """
     conn = open_readonly(path)
     try:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from engine.errors import DatabaseBusyError, DatabaseTooNewError, StoreError
 from engine.store.clock import utc_now
-from engine.store.migrations import application_id, migrate, schema_sql, schema_version, statements
+from engine.store.migrations import application_id, lend_views, migrate, schema_sql, schema_version, statements
 
 if TYPE_CHECKING:
     import aiosqlite
@@ -168,16 +168,20 @@ def missing_database(path: Path) -> StoreError:
 def open_readonly(path: Path) -> sqlite3.Connection:
     """Open an existing database for reading. It sees the last committed state, also while a sync runs.
 
+    One of an earlier version is read as it is, where its tables are those of the present; see `lend_views`.
+
     Raises:
-        StoreError: there is no such file, or it is not a present hfmap database.
+        StoreError: there is no such file, or it is not a database that can be read so.
     """
     if not path.is_file():
         raise missing_database(path)
     with store_errors(path):
         conn = sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro", uri=True, timeout=BUSY_MS / 1000)
         try:
+            check_version(conn, path, allow_older=True)
+            older = conn.execute("PRAGMA user_version").fetchone()[0] < schema_version()
+            check_version(conn, path, allow_older=older and lend_views(conn, schema_sql()))
             conn.execute("PRAGMA query_only = ON")
-            check_version(conn, path)
         except BaseException:
             conn.close()
             raise

@@ -101,6 +101,26 @@ def structure(conn: sqlite3.Connection) -> dict[tuple[str, str], str]:
     }
 
 
+def lend_views(conn: sqlite3.Connection, schema: str) -> bool:
+    """Let a connection to an older database see the present views, as long as it lives; the file stays as it is.
+
+    The view `datasets` is left alone: its columns are those of the database's own taxonomy.
+
+    Returns:
+        False, with nothing done, where a table is another one than in `schema`.
+    """
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(schema)
+        wanted = structure(fresh)
+    found = structure(conn)
+    if any(kind == "table" and found.get((kind, name)) != sql for (kind, name), sql in wanted.items()):
+        return False
+    for (kind, name), sql in wanted.items():
+        if kind == "view" and name != "datasets" and found.get((kind, name)) != sql:
+            conn.execute(sql.replace("CREATE VIEW", "CREATE TEMP VIEW", 1))
+    return True
+
+
 def _unquoted(sql: str) -> str:
     """Take off the quotation marks that a rename puts around a table's name."""
     return re.sub(r'^(CREATE TABLE )"(\w+)"', r"\1\2", sql)

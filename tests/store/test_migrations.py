@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from engine.store.connection import prepare
+from engine.errors import StoreError
+from engine.store.connection import open_readonly, prepare
 from engine.store.migrations import migrate, schema_sql, schema_version, structure
 
 OLD = sorted((Path(__file__).parents[1] / "data").glob("schema-*.sql"))
@@ -105,3 +106,33 @@ def test_a_migration_that_would_break_a_reference_is_not_made(tmp_path: Path) ->
         with pytest.raises(sqlite3.IntegrityError, match="dangling"):
             migrate(conn, schema_sql(), to=schema_version(), steps={1: bad})
         assert conn.execute("SELECT count(*) FROM run").fetchone() == (1,)
+
+
+def test_a_file_of_the_last_version_is_read_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    with closing(sqlite3.connect(path)) as conn:
+        conn.executescript((Path(__file__).parents[1] / "data" / "schema-2.sql").read_text(encoding="utf-8"))
+        conn.execute("INSERT INTO run (run_id, command, started_at) VALUES (1, 'sync', '2026-01-01T00:00:00Z')")
+        conn.execute("INSERT INTO dataset (dataset_id, repo_id, name) VALUES (1, 'a/b', 'b')")
+        conn.execute(
+            "INSERT INTO override (dataset_id, field, value, created_at) VALUES (1, 'summary', '\"Mine.\"', '2026')"
+        )
+        conn.commit()
+    before = path.read_bytes()
+    with closing(open_readonly(path)) as conn:
+        assert conn.execute("SELECT field, value ->> '$' FROM correction").fetchall() == [("summary", "Mine.")]
+        assert conn.execute("SELECT count(*) FROM given_up").fetchone() == (0,)
+        assert conn.execute("SELECT summary FROM datasets").fetchall() == [("Mine.",)]
+        assert conn.execute("PRAGMA user_version").fetchone() == (2,)
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            conn.execute("DELETE FROM override")
+    assert path.read_bytes() == before
+
+
+def test_a_file_with_other_tables_asks_to_be_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "old.sqlite"
+    with closing(sqlite3.connect(path)) as conn:
+        conn.executescript((Path(__file__).parents[1] / "data" / "schema-1.sql").read_text(encoding="utf-8"))
+    with pytest.raises(StoreError, match="written by an earlier hfmap") as caught:
+        open_readonly(path)
+    assert "hfmap map" in (caught.value.hint or "")
