@@ -190,12 +190,12 @@ class HashingEncoder:
 def ours(path: Path, clock: Clock) -> dict[str, Any]:
     """The passes of hfmap."""
     from engine.store.layouts import read_newest_layout
-    from render.layout import layout, projection, quality
+    from render.layout import layout, projection
     from render.topics import clusters, model_naming, topics
 
     clock.wrap(layout, "knn", "  neighbours")
     clock.wrap(projection, "project", "  umap")
-    clock.wrap(quality, "measure", "  quality")
+    clock.wrap(layout, "measure_layout", "  quality")
     clock.wrap(clusters, "find", "  clusters")
     clock.wrap(model_naming, "name_layers", "  names")
     conn = sqlite3.connect(path)

@@ -11,7 +11,7 @@ from engine.config import Secrets, Settings
 from engine.errors import StoreError
 from engine.events import Bus
 from engine.providers import embedder_in_use, llm_in_use
-from engine.run import foresee
+from engine.run.foresight import foresee
 
 if TYPE_CHECKING:
     from engine.pipeline.estimate import Estimate

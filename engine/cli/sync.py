@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +11,7 @@ from engine.cli._options import read_settings, setting_option, setting_options
 from engine.cli._output import Mode, Output
 from engine.cli._progress import Progress
 from engine.config import Secrets, Settings
-from engine.errors import EXIT_DONE, UsageError
+from engine.errors import EXIT_DONE
 from engine.events import Bus
 from engine.providers import load_secrets
 
@@ -38,7 +36,10 @@ def sync(**flags: object) -> int:
     hfmap sync --source sample
     """
     settings = read_settings(flags)
-    check_source(settings)
+    if settings.source not in {"hub", "sample"}:
+        from engine.sources.files import check_source
+
+        check_source(settings)
     secrets = load_secrets()
     output = _output(settings, secrets)
     # Both look before the display of a run begins.
@@ -87,31 +88,3 @@ def _run(
         # What failed is listed also where an error ended the run.
         progress.close_words()
     return result.exit_code
-
-
-def check_source(settings: Settings) -> None:
-    """Refuse a source that is neither known by name nor there as a folder, or as a file of a kind that can be read.
-
-    Raises:
-        UsageError: with the nearest known name.
-    """
-    source = settings.source
-    if source in {"hub", "sample"}:
-        return
-    path = Path(source).expanduser()
-    if path.exists():
-        from engine.sources.rows import KINDS
-
-        if not path.is_dir() and not path.name.lower().endswith(KINDS):
-            raise UsageError(
-                f"source is '{source}' (from {settings.origin('source')}): a file of a kind that hfmap does not read.",
-                hint="take a folder of .md, a .jsonl[.gz] or a .parquet.",
-            )
-        return
-    near = get_close_matches(source.lower(), ("hub", "sample"), 1)
-    raise UsageError(
-        f"source is '{source}' (from {settings.origin('source')}): no such file or folder.",
-        hint=f"did you mean '{near[0]}'?"
-        if near
-        else "take hub, sample, or a folder of .md, a .jsonl[.gz] or a .parquet.",
-    )

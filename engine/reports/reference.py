@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 import re
 import zlib
 from collections import Counter
@@ -14,6 +12,8 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.reports.scores import CardLabels
+from engine.sources.base import Unreadable
+from engine.sources.rows import FileRow, json_lines
 from taxonomy.answers.values import squash
 from taxonomy.model import Field, Taxonomy
 
@@ -22,7 +22,6 @@ ROLE, FLAG = "role", "is_benchmark"
 
 _ROLES = {"benchmark": True, "trainingdata": False, "true": True, "false": False, "yes": True, "no": False}
 _SILENT = frozenset({"", "unknown", "none", "null"})
-_LONGEST_LINE = 50_000_000
 
 
 @dataclass(slots=True)
@@ -105,23 +104,15 @@ def labels_of(field: Field, raw: Any, unknown: Counter[tuple[str, str]]) -> Card
     return tuple(labels) if labels or raw == [] else None
 
 
-def _entries(path: Path) -> Iterator[dict[str, Any]]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    number = 0
+def _entries(path: Path) -> Iterator[FileRow]:
     try:
-        with opened(path, "rt", encoding="utf-8-sig") as stream:
-            while line := stream.readline(_LONGEST_LINE):
-                number += 1
-                if not line.strip():
-                    continue
-                entry = json.loads(line)
-                if not isinstance(entry, dict):
-                    raise ValueError("not a JSON object")
-                yield entry
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text.", hint="A compressed file must end in .gz.") from error
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"{path}, line {number}: {_short(error)}.", hint="Each line is one JSON object.") from error
+        for found in json_lines(path):
+            if isinstance(found, Unreadable):
+                raise UsageError(
+                    f"{path}, {found.place}: {found.reason.removeprefix('it is ')}.",
+                    hint="Each line is one JSON object, in UTF-8. A compressed file must end in .gz.",
+                )
+            yield found[1]
     except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"{path} cannot be read: {_short(error)}.", hint="Check the path.") from error
 

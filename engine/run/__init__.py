@@ -10,7 +10,20 @@ print(result.outcome, result.page)
 
 from __future__ import annotations
 
-from engine.run.foresight import foresee
+from typing import TYPE_CHECKING, Any
+
 from engine.run.runs import RunResult, draw, sync
 
+if TYPE_CHECKING:
+    from engine.run.foresight import foresee
+
 __all__ = ["RunResult", "draw", "foresee", "sync"]
+
+
+def __getattr__(name: str) -> Any:
+    # A run needs nothing of what foresees it.
+    if name == "foresee":
+        from engine.run.foresight import foresee
+
+        return foresee
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

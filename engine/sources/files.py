@@ -6,17 +6,19 @@ import json
 import math
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from datetime import date, datetime
+from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
 
-from engine.errors import SourceError
+from engine.config import Settings
+from engine.errors import SourceError, UsageError
 from engine.hub.address import dataset_url
 from engine.hub.entries import Entry
 from engine.sources.base import CHUNK, Unreadable
-from engine.sources.rows import FileRow, rows_of
+from engine.sources.rows import KINDS, FileRow, rows_of
 from engine.store.clock import iso_utc
 from taxonomy.card import METADATA_KEYS
 
@@ -29,6 +31,30 @@ LONGEST_ID = 250
 # Besides the names that hfmap gives things: those of the Hub's API, and of dumps of it.
 _ID_KEYS = ("id", "repo_id", "datasetId", "dataset_id", "name")
 _CARD_KEYS = ("card", "text", "readme", "content")
+
+
+def check_source(settings: Settings) -> None:
+    """Refuse a path that is not there as a folder, or as a file of a kind that can be read.
+
+    Raises:
+        UsageError: with the nearest known name.
+    """
+    source = settings.source
+    path = Path(source).expanduser()
+    if path.exists():
+        if not path.is_dir() and not path.name.lower().endswith(KINDS):
+            raise UsageError(
+                f"source is '{source}' (from {settings.origin('source')}): a file of a kind that hfmap does not read.",
+                hint="take a folder of .md, a .jsonl[.gz] or a .parquet.",
+            )
+        return
+    near = get_close_matches(source.lower(), ("hub", "sample"), 1)
+    raise UsageError(
+        f"source is '{source}' (from {settings.origin('source')}): no such file or folder.",
+        hint=f"did you mean '{near[0]}'?"
+        if near
+        else "take hub, sample, or a folder of .md, a .jsonl[.gz] or a .parquet.",
+    )
 
 
 class FileSource:

@@ -41,7 +41,7 @@ def rows_of(path: Path) -> Rows:
         if path.is_dir():
             yield from _folder(path)
         elif name.endswith(_JSON_LINES):
-            yield from _json_lines(path)
+            yield from json_lines(path)
         elif name.endswith(".parquet"):
             yield from _parquet(path)
         elif name.endswith(".md"):
@@ -99,14 +99,22 @@ def _id_of(file: Path, root: Path) -> str:
     return "/".join(parts[-2:])
 
 
-def _json_lines(path: Path) -> Rows:
+def json_lines(path: Path) -> Rows:
+    """Read JSON lines, gzipped where the name says so.
+
+    Raises:
+        OSError, EOFError, zlib.error: the file cannot be read, or breaks off.
+    """
     with gzip.open(path, "rb") if path.name.lower().endswith(".gz") else path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             place = f"line {number}"
             if not line.strip():
                 continue
             try:
-                row = json.loads(line)
+                row = json.loads(line.decode("utf-8-sig"))
+            except UnicodeDecodeError:
+                yield Unreadable(place, "it is not UTF-8 text")
+                continue
             except (ValueError, RecursionError) as error:
                 yield Unreadable(place, f"it is not JSON ({_why(error)})")
                 continue

@@ -35,8 +35,8 @@ from engine.store.layouts import (
     refit_at,
 )
 from engine.vectors import FloatMatrix
-from render.layout import placement, projection, quality
-from render.layout.neighbors import IntMatrix, knn
+from render.layout import placement, projection
+from render.layout.neighbors import IntMatrix, knn, measure_layout
 
 # Kept in the table `neighbor` for every dataset, itself not counted: UMAP's 15, and one to spare.
 KEPT_NEIGHBORS = 15
@@ -129,7 +129,7 @@ def ensure(conn: sqlite3.Connection, *, run_id: int, emit: Subscriber, relayout:
         made_by=fit.made_by,
         parent_id=None if before is None else before.layout_id,
         changed=fit.changed,
-        quality=quality.measure(vectors, near[0], fit.plane, read_subjects(conn, points.ids)),
+        quality=measure_layout(vectors, near[0], fit.plane, read_subjects(conn, points.ids)),
         positions=[
             Position(i, x, y, text, placed)
             for i, (x, y), text, placed in zip(

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.cli._corrections import read_file, write_file
 from engine.cli.app import hfmap as command
+from engine.cli.override import read_file, write_file
 from engine.store.connection import writing
 from taxonomy.corrections import CorrectionError, read_summary, read_value, written
 from taxonomy.model import load

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 import engine.run
 from engine import errors
-from engine.cli._errors import say
+from engine.cli._output import say
 from engine.cli.app import hfmap as command
 from engine.config import Secrets, Settings
 from engine.events import Bus, ItemFailed, RunFinished

@@ -15,8 +15,8 @@ import pytest
 from engine.errors import PassError
 from engine.events import Event, PassFinished, PassStarted
 from engine.store.layouts import KEPT_LAYOUTS, read_newest_layout, refit_at
-from render.layout import layout, placement, projection, quality
-from render.layout.neighbors import cosine_knn
+from render.layout import layout, placement, projection
+from render.layout.neighbors import cosine_knn, measure_layout
 from tests.render.database import blobs, cards, create, put
 
 
@@ -234,13 +234,13 @@ def test_quality_of_a_perfect_and_a_shuffled_plane() -> None:
     circle = np.column_stack([np.cos(angles), np.sin(angles)])
     vectors = circle.astype(np.float32)
     knn, _ = cosine_knn(vectors, 16)
-    good = quality.measure(vectors, knn, circle, [None] * 300)
+    good = measure_layout(vectors, knn, circle, [None] * 300)
     assert good["trustworthiness"] > 0.999
     assert good["knn_preservation"] > 0.99
-    bad = quality.measure(vectors, knn, circle[rng.permutation(300)], ["a", "b"] * 150)
+    bad = measure_layout(vectors, knn, circle[rng.permutation(300)], ["a", "b"] * 150)
     assert bad["trustworthiness"] < 0.6
     assert 0.4 < bad["subject_purity"] < 0.6
-    assert quality.measure(vectors[:3], knn[:3], circle[:3], ["a"] * 3) == {}
+    assert measure_layout(vectors[:3], knn[:3], circle[:3], ["a"] * 3) == {}
 
 
 def test_trustworthiness_is_scikit_learns() -> None:
@@ -250,7 +250,7 @@ def test_trustworthiness_is_scikit_learns() -> None:
     vectors = rng.normal(size=(120, 8)).astype(np.float32)
     plane = vectors[:, :2].astype(np.float64)
     knn, _ = cosine_knn(vectors, 16)
-    measured = quality.measure(vectors, knn, plane, [None] * 120)["trustworthiness"]
+    measured = measure_layout(vectors, knn, plane, [None] * 120)["trustworthiness"]
     assert measured == pytest.approx(trustworthiness(vectors, plane, n_neighbors=15, metric="cosine"), abs=1e-3)
 
 
