@@ -113,7 +113,7 @@ def json_lines(path: Path) -> Rows:
             try:
                 row = json.loads(line.decode("utf-8-sig"))
             except UnicodeDecodeError:
-                yield Unreadable(place, "it is not UTF-8 text")
+                yield Unreadable(place, "it is not JSON (not UTF-8 text)")
                 continue
             except (ValueError, RecursionError) as error:
                 yield Unreadable(place, f"it is not JSON ({_why(error)})")
