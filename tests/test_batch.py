@@ -204,9 +204,13 @@ def test_a_run_killed_again_and_again(run_hfmap: Run, rows: Rows, started: Start
                 services.wait_for(partial(came_to, upto))
         run_hfmap(*BATCH, env=services.env, code=None)
         asked = services.anthropic.batches.calls
-    assert len(services.anthropic.batches.by_id) == 2
-    assert set(asked.values()) == {1}
+    # A batch that was recorded, and not sent before its run was killed, is none: its questions are asked one by one.
+    assert len(services.anthropic.batches.by_id) <= 2
+    assert set(asked.values()) <= {1}
     assert rows("SELECT count(*) FROM batch_request WHERE outcome IS NULL") == [(0,)]
+    done = "SELECT count(*) FROM result JOIN spec USING (spec_id) WHERE stage <> 'embed'"
+    given_up = "SELECT count(*) FROM failure WHERE stage IN ('extract', 'summarize')"
+    assert rows(f"SELECT ({done}) + ({given_up})") == [(40,)]
     # Every answer of the service stands in the ledger once, and no card has two results.
     assert rows("SELECT count(call_id), count(DISTINCT call_id) FROM batch_request") == [(len(asked), len(asked))]
     assert rows("SELECT count(*) FROM call JOIN batch_request USING (call_id)") == [(len(asked),)]
