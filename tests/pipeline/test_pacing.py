@@ -7,12 +7,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import pairwise
 
 import anyio
 import pytest
 
 from engine.calls.caller import Caller
-from engine.calls.pacing import FIRST, OVERLOAD, Pacer
+from engine.calls.pacing import FIRST, OVERLOAD, SLOWEST, Pacer
 from engine.errors import TransientError
 from engine.events import Bus, CallRetried, WaitingChanged
 from engine.providers.anthropic import AnthropicCompleter
@@ -202,3 +203,37 @@ async def test_a_lost_call_names_its_attempts() -> None:
             await caller.call("extract", lambda: completer.complete(Prompt("", "x", 5)))
         await completer.aclose()
     assert caught.value.attempts == 8
+
+
+def test_calls_start_one_pace_apart_and_a_change_holds_for_all_who_wait() -> None:
+    started: list[float] = []
+
+    async def queue() -> None:
+        pacer = Pacer()
+        await pacer.wait()
+        for _ in range(OVERLOAD):
+            pacer.refused(anyio.current_time())
+
+        async def one() -> None:
+            await pacer.wait()
+            started.append(anyio.current_time())
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(8):
+                tasks.start_soon(one)
+            await anyio.sleep(3.5 / FIRST)
+            for _ in range(OVERLOAD):
+                pacer.refused(anyio.current_time())
+
+    virtual.run(queue)
+    apart = [later - earlier for earlier, later in pairwise(started)]
+    assert apart == pytest.approx([1 / FIRST] * 3 + [2 / FIRST] * 4)
+
+
+@pytest.mark.anyio
+async def test_the_pace_does_not_fall_below_one_call_in_ten_seconds() -> None:
+    pacer = Pacer()
+    await pacer.wait()
+    for _ in range(40 * OVERLOAD):
+        pacer.refused(anyio.current_time())
+    assert pacer.rate == SLOWEST
