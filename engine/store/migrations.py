@@ -109,10 +109,7 @@ def lend_views(conn: sqlite3.Connection, schema: str) -> bool:
     Returns:
         False, with nothing done, where a table is another one than in `schema`.
     """
-    with closing(sqlite3.connect(":memory:")) as fresh:
-        fresh.executescript(schema)
-        wanted = structure(fresh)
-    found = structure(conn)
+    wanted, found = _structure_of(schema), structure(conn)
     if any(kind == "table" and found.get((kind, name)) != sql for (kind, name), sql in wanted.items()):
         return False
     for (kind, name), sql in wanted.items():
@@ -121,16 +118,20 @@ def lend_views(conn: sqlite3.Connection, schema: str) -> bool:
     return True
 
 
+def _structure_of(schema: str) -> dict[tuple[str, str], str]:
+    """Return what `structure` would of a new database."""
+    with closing(sqlite3.connect(":memory:")) as fresh:
+        fresh.executescript(schema)
+        return structure(fresh)
+
+
 def _unquoted(sql: str) -> str:
     """Take off the quotation marks that a rename puts around a table's name."""
     return re.sub(r'^(CREATE TABLE )"(\w+)"', r"\1\2", sql)
 
 
 def _conform(conn: sqlite3.Connection, schema: str) -> None:
-    with closing(sqlite3.connect(":memory:")) as fresh:
-        fresh.executescript(schema)
-        wanted = structure(fresh)
-    found = structure(conn)
+    wanted, found = _structure_of(schema), structure(conn)
     for kind, name in found:
         if kind != "table":
             conn.execute(f'DROP {kind} "{name}"')
